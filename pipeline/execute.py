@@ -1,0 +1,130 @@
+"""Execute one chapter: pair, run with papermill in a process of its own, clean, say how long it took.
+
+    python -m pipeline.execute 06_healthy_or_irregular _build/runs/default '{}' 1
+"""
+
+import datetime
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+from pipeline.chapters import Chapter
+
+KEPT_CELL_METADATA = ("tags", "mystnb")
+
+
+def pair(chapter):
+    """The notebook of a chapter's source, without outputs, with cell ids that depend on nothing but the source."""
+    return clean(jupytext.read(chapter.source))
+
+
+def clean(notebook):
+    """Drop what papermill, jupytext and kernels leave in a notebook, so that only a changed result is a change."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for number, cell in enumerate(notebook.cells):
+        cell.id = hashlib.sha256(f"{number}\0{cell.source}".encode()).hexdigest()[:8]
+        cell.metadata = nbformat.from_dict(
+            {k: cell.metadata[k] for k in KEPT_CELL_METADATA if cell.metadata.get(k)}
+        )
+        for output in cell.get("outputs", []):
+            if "metadata" in output:
+                output.metadata = nbformat.from_dict({})
+    return notebook
+
+
+def execute(chapter, folder, parameters, threads):
+    """Run a chapter into `folder`: its notebook, its results and ``NAME.run.json`` (seconds, date, device)."""
+    print(f"{chapter.name}: running", flush=True)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    source_hash = chapter.source_hash()  # of what runs, whatever is edited meanwhile
+    environment = os.environ | {
+        "CARDIO_RESULTS": str(folder.resolve()),
+        "CARDIO_QUIET": "1",
+        "PYTHONHASHSEED": "0",
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": str(threads),
+        "NUMBA_NUM_THREADS": str(threads),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        paired, executed = Path(scratch, "paired.ipynb"), folder / f"{chapter.name}.executed.ipynb"
+        nbformat.write(pair(chapter), paired)
+        given = [word for k, v in parameters.items() for word in _argument(k, v)]
+        command = [sys.executable, "-m", "papermill", str(paired), str(executed), *given]
+        command += ["-k", "python3", "--no-progress-bar", "--log-level", "ERROR", "--cwd", scratch]
+        # A short run is saved once at its end; a long one cell by cell, so that a crash keeps what was done.
+        if not parameters:
+            command += ["--no-request-save-on-cell-execute", "--autosave-cell-every", "0"]
+        start = time.monotonic()
+        outcome = subprocess.run(command, env=environment, capture_output=True, text=True)
+        seconds = time.monotonic() - start
+    if outcome.returncode:
+        raise SystemExit(_failure(chapter, executed, outcome))
+    nbformat.write(clean(nbformat.read(executed, 4)), folder / f"{chapter.name}.ipynb")
+    executed.unlink()
+    _finish_results(chapter, folder, parameters, seconds, source_hash)
+    print(f"{chapter.name}: {seconds:.0f} s", flush=True)
+
+
+def _argument(name, value):
+    """`-r` passes text as it is; `-p` would turn the record name "100" into a number."""
+    return ["-r" if isinstance(value, str) else "-p", name, str(value)]
+
+
+def _finish_results(chapter, folder, parameters, seconds, source_hash):
+    """Put the hash of the source into the results, and the facts of this run beside them."""
+    values = chapter.parameters | parameters
+    results = folder / f"{chapter.name}.{values['source']}.{values['profile']}.json"
+    if not results.is_file():
+        raise SystemExit(f"{chapter.name} recorded no result: its setup() must name the chapter {chapter.name}")
+    content = json.loads(results.read_text())
+    content = {**content, "source_hash": source_hash}
+    results.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    run = {
+        "chapter": chapter.name,
+        "title": chapter.title,
+        "parameters": values,
+        "results": results.name,
+        "seconds": round(seconds, 1),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "device": f"{platform.machine()}, {os.environ.get('OMP_NUM_THREADS', os.cpu_count())} threads",
+        "source_hash": source_hash,
+    }
+    (folder / f"{chapter.name}.run.json").write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n")
+
+
+def _failure(chapter, executed, outcome):
+    """Notebook, cell and error of a failed run, short enough to read."""
+    message = [f"\n{chapter.source} failed."]
+    if executed.is_file():
+        for number, cell in enumerate(nbformat.read(executed, 4).cells):
+            for output in cell.get("outputs", []):
+                if output.output_type == "error":
+                    message += [f"Cell {number}:", cell.source, "", f"{output.ename}: {output.evalue}"]
+                    message += ["", f"The whole notebook, with the traceback: {executed}"]
+                    return "\n".join(message)
+    if outcome.returncode in (137, 138, -9):
+        message.append("The kernel died, most likely for want of memory.")
+    return "\n".join([*message, outcome.stdout[-2000:], outcome.stderr[-4000:]])
+
+
+if __name__ == "__main__":
+    name, folder, parameters, threads = sys.argv[1:]
+    os.environ["OMP_NUM_THREADS"] = threads
+    execute(Chapter(name), folder, json.loads(parameters), int(threads))

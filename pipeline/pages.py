@@ -1,0 +1,110 @@
+"""Pages that are generated from what the chapters recorded: results, status, references."""
+
+import json
+import platform
+from collections import defaultdict
+
+from pybtex.database import parse_file
+
+from cardio_utils.notebook import format_number
+from pipeline import chapters
+
+RESULTS = chapters.ROOT / "book" / "results"
+RUNS = chapters.BUILD / "runs" / "default"
+
+
+def recorded():
+    """Content of every file of results, the fresh ones of this build before the committed ones."""
+    files = {path.name: path for path in sorted(RESULTS.glob("*.json"))}
+    files |= {f"{path.name}": path for path in RUNS.glob("*.*.*.json") if not path.name.endswith(".run.json")}
+    return [json.loads(files[name].read_text()) for name in sorted(files)]
+
+
+def results():
+    """The results page: one section a chapter, one table a data source and split, models as rows."""
+    lines = [
+        "# Results",
+        "",
+        "Every number that the chapters recorded, each beside its baselines, with 95 % intervals where they were",
+        "measured. A table names its data: numbers of simulated data say nothing about patients, and must not be",
+        "set beside published ones. In brackets: the 95 % interval, found by resampling whole patients. Arrows",
+        "show the better direction.",
+    ]
+    titles = {c.name: c.title for c in chapters.find()}
+    for content in recorded():
+        name = content["chapter"]
+        if f"## {titles[name]}" not in lines:
+            lines += ["", f"## {titles[name]}", "", f"[Open the chapter](../notebooks/{name}.ipynb)."]
+        data = f"{content['source']} data, profile {content['profile']}, seed {content['seed']}"
+        lines += ["", f"### {data[0].upper()}{data[1:]}"]
+        for split, metrics in _by_split(content["metrics"]).items():
+            lines += ["", f"**{split.replace('_', ' ')}**", "", *_table(metrics)]
+    return "\n".join(lines) + "\n"
+
+
+def status():
+    """The status page: when, where and how long each notebook ran, and with which versions."""
+    lines = ["# Status of this build", "", f"Python {platform.python_version()}, {platform.system()}.", ""]
+    lines += ["| Chapter | Data | Profile | Seconds | Date | Device | Source |", "|---|---|---|--:|---|---|---|"]
+    runs = [json.loads(p.read_text()) for p in sorted([*RESULTS.glob("*.run.json"), *RUNS.glob("*.run.json")])]
+    for run in sorted(runs, key=lambda r: (r["chapter"], r["results"])):
+        values = run["parameters"]
+        lines.append(
+            f"| [{run['title']}](../notebooks/{run['chapter']}.ipynb) | {values['source']} | {values['profile']} "
+            f"| {run['seconds']:.0f} | {run['date']} | {run['device']} | `{run['source_hash'][:8]}` |"
+        )
+    versions = recorded()[0]["versions"] if recorded() else {}
+    lines += ["", "## Versions", "", "| Package | Version |", "|---|---|"]
+    lines += [f"| {name} | {version} |" for name, version in versions.items()]
+    lines += ["", "*Source* is the beginning of a hash of the chapter's source and of every module it imports."]
+    return "\n".join(lines) + "\n"
+
+
+def references():
+    """``book/references.md`` from ``book/references.bib``: one heading an entry, so that links work everywhere."""
+    entries = parse_file(chapters.ROOT / "book" / "references.bib").entries
+    lines = ["# References", ""]
+    for key, entry in sorted(entries.items()):
+        people = [" ".join(p.last_names) + " " + "".join(n[0] for n in p.first_names) for p in entry.persons["author"]]
+        authors = ", ".join(people[:6]) + (", et al." if len(people) > 6 else ".")
+        fields = entry.fields
+        where = fields.get("journal") or fields.get("booktitle") or fields.get("publisher", "")
+        volume = f" {fields['volume']}" if "volume" in fields else ""
+        pages = f":{fields['pages'].replace('--', '-')}" if "pages" in fields else ""
+        link = f" [doi:{fields['doi']}](https://doi.org/{fields['doi']})" if "doi" in fields else ""
+        link = link or (f" <{fields['url']}>" if "url" in fields else "")
+        title = fields["title"].replace("{", "").replace("}", "")
+        lines += [f"## {key}", "", f"{authors} {title}. *{where}*{volume}{pages}, {fields['year']}.{link}", ""]
+    return "\n".join(lines)
+
+
+def _by_split(metrics):
+    """Metrics by the first part of their names; names without parts under 'data'."""
+    groups = defaultdict(list)
+    for metric in metrics:
+        head, _, rest = metric["name"].partition("/")
+        groups[head if rest else "data"].append((rest or head, metric))
+    return groups
+
+
+def _table(metrics):
+    """Models as rows and metrics as columns, where the names allow it; a plain list otherwise."""
+    rows, columns = {}, {}
+    for name, metric in metrics:
+        model, _, quantity = name.partition("/")
+        rows.setdefault(model if quantity else "", {})[quantity or model] = metric
+        arrow = {"higher": " ↑", "lower": " ↓"}.get(metric["better"], "")
+        columns.setdefault(quantity or model, (quantity or model).replace("_", " ").replace("/", " ") + arrow)
+    if len(columns) > 6 or not any(rows):
+        header = ["| Quantity | Value |", "|---|---|"]
+        return header + [f"| {name.replace('_', ' ')} | {_value(metric)} |" for name, metric in metrics]
+    header = ["| Model | " + " | ".join(columns.values()) + " |", "|---|" + "---|" * len(columns)]
+    body = [
+        f"| {model.replace('_', ' ')} | " + " | ".join(_value(found.get(c)) for c in columns) + " |"
+        for model, found in rows.items()
+    ]
+    return header + body
+
+
+def _value(metric):
+    return "" if metric is None else format_number(metric["value"], metric["ci"], metric["unit"])
