@@ -1,0 +1,343 @@
+"""Find, download, verify and unpack files that others publish.
+
+Real data lives in one folder, `folder()`; everything here either ends with a whole, verified file or leaves
+nothing half-written behind and raises `FetchError`, which names the file, the reason and the remedy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import logging
+import os
+import pickle
+import shutil
+import stat
+import tarfile
+import time
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from cardio_utils import watched
+
+__all__ = ["FetchError", "cache", "folder", "load_pickle", "lock", "retrieve", "unpack", "whole"]
+
+_ATTEMPTS = 3
+_CHUNK = 1 << 16  # bytes
+_TIMEOUT = 30  # s without a byte
+
+
+class FetchError(RuntimeError):
+    """A file could not be had: the message names file, reason and remedy."""
+
+
+def cache():
+    """Folder for what can be made again: the variable CARDIO_CACHE, or the user's cache."""
+    if "CARDIO_CACHE" in os.environ:
+        return Path(os.environ["CARDIO_CACHE"]).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("cardio_utils"))
+
+
+def folder():
+    """Folder of the real data sets, each in its upstream layout: the variable CARDIO_DATA, or the cache.
+
+    Raises
+    ------
+    FetchError
+        CARDIO_DATA names something that is not a folder.
+    """
+    if "CARDIO_DATA" not in os.environ:
+        return cache() / "data"
+    path = Path(os.environ["CARDIO_DATA"]).expanduser()
+    if not path.is_dir():
+        raise FetchError(
+            f"CARDIO_DATA is {path}, which is no folder. Make it, or set CARDIO_DATA to another one."
+        )
+    return path
+
+
+@contextlib.contextmanager
+def lock(name):
+    """Let one process of this user at a time pass for the same `name` (any text); the others wait."""
+    from filelock import FileLock
+
+    key = hashlib.sha256(str(name).encode()).hexdigest()[:32]
+    locks = cache() / "locks"
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FetchError(f"{locks} cannot be made ({error}). Set CARDIO_CACHE to another folder.") from error
+    with FileLock(locks / f"{key}.lock"):
+        yield
+
+
+def _explain(error, target):
+    """The same failure to write as a `FetchError` that names the folder."""
+    if error.errno == errno.ENOSPC:
+        return FetchError(
+            f"No space is left in {target.parent} for {target.name}. Free some, or set CARDIO_DATA."
+        )
+    return FetchError(
+        f"{target.name} cannot be written in {target.parent} ({error}). Set CARDIO_DATA to another folder."
+    )
+
+
+@contextlib.contextmanager
+def whole(target):
+    """A temporary path beside `target` that becomes `target` if all goes well, and vanishes if not.
+
+    Parameters
+    ----------
+    target : path
+        File or folder to be made; its parents are made as well.
+
+    Yields
+    ------
+    Path
+        To be written, or made into a folder, by the caller.
+
+    Raises
+    ------
+    FetchError
+        Nothing could be written, for instance because the disk is full.
+    """
+    target = Path(target)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise _explain(error, target) from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def _write(stream, chunk):
+    return stream.write(chunk)
+
+
+def _transfer(url, part, resume):
+    """Bring the bytes of `url` into the file `part`, going on where an earlier attempt stopped."""
+    import requests
+    from tqdm.auto import tqdm
+
+    have = part.stat().st_size if resume and part.exists() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    with requests.get(url, stream=True, timeout=_TIMEOUT, headers=headers) as response:
+        if response.status_code == 416:  # nothing is left to send, or another file stands there now
+            if response.headers.get("Content-Range") == f"bytes */{have}":
+                return
+            part.unlink()
+            raise requests.ConnectionError("the partial file does not fit the server's")
+        response.raise_for_status()
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            raise FetchError(f"{url} sent a web page instead of data.")
+        going_on = response.status_code == 206
+        have = have if going_on else 0
+        left = int(response.headers.get("Content-Length", 0))
+        if left > shutil.disk_usage(part.parent).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        bar = tqdm(
+            total=have + left,
+            initial=have,
+            unit="B",
+            unit_scale=True,
+            desc=part.stem,
+            disable=not watched(),
+            leave=False,
+        )
+        with bar, open(part, "ab" if going_on else "wb") as stream:
+            for chunk in response.iter_content(_CHUNK):
+                _write(stream, chunk)
+                bar.update(len(chunk))
+        if left and part.stat().st_size != have + left:
+            raise requests.ConnectionError("the connection ended early")
+
+
+def _downloader(part, resume):
+    """A downloader as pooch wants it: tries again from where the connection broke."""
+    import requests
+
+    def download(url, output_file, _):
+        for attempt in range(_ATTEMPTS):
+            try:
+                _transfer(url, part, resume=resume or attempt > 0)
+                break
+            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(0.5 * 2**attempt)
+        with open(part, "rb") as stream:
+            if stream.read(256).lstrip().lower().startswith((b"<!doctype html", b"<html")):
+                raise FetchError(f"{url} sent a web page instead of data.")
+        os.replace(part, output_file)
+
+    return download
+
+
+def retrieve(url, known_hash, target):
+    """Download one file through pooch, unless it is there.
+
+    An interrupted download leaves ``NAME.part`` beside the target and is resumed by the next call if a
+    checksum is known; a second process that wants the same file waits and finds it.
+
+    Parameters
+    ----------
+    url : str
+    known_hash : str or None
+        'sha256:...' or 'md5:...'; None accepts what comes.
+    target : path
+        Where the file shall be.
+
+    Returns
+    -------
+    Path
+        `target`.
+
+    Raises
+    ------
+    FetchError
+        No connection, an error status, a web page in place of data, a wrong checksum (of what was downloaded,
+        or of what was there before: that is never overwritten), or no space.
+    """
+    import pooch
+    import requests
+
+    target = Path(target)
+    part = target.with_name(target.name + ".part")
+    remedy = f"Try again later, or put the file at {target} by hand."
+    logger, algorithm = pooch.get_logger(), (known_hash or "sha256:").split(":")[0]
+    level = logger.level
+    with lock(target.absolute()):
+        if target.exists():
+            if known_hash and pooch.file_hash(str(target), alg=algorithm) != known_hash.split(":")[-1]:
+                raise FetchError(
+                    f"{target} is there, but its checksum is not the published one. Remove it to download it."
+                )
+            return target
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            logger.setLevel(logging.WARNING)
+            downloader = _downloader(part, resume=known_hash is not None)
+            pooch.retrieve(url, known_hash, fname=target.name, path=target.parent, downloader=downloader)
+        except requests.RequestException as error:
+            raise FetchError(
+                f"{target.name} could not be downloaded from {url} ({error}). {remedy}"
+            ) from error
+        except FetchError as error:
+            part.unlink(missing_ok=True)
+            raise FetchError(f"{target.name}: {error} {remedy}") from None
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise _explain(error, target) from error
+        except ValueError as error:
+            raise FetchError(
+                f"{target.name} from {url} has a wrong checksum and was thrown away. {remedy}"
+            ) from error
+        finally:
+            logger.setLevel(level)
+    return target
+
+
+_HARMLESS = {
+    "builtins": {"bytearray", "complex", "frozenset", "range", "set", "slice"},
+    "collections": {"OrderedDict"},
+    "_codecs": {"encode"},
+    "numpy": {"dtype", "ndarray"},
+    "numpy.core.multiarray": {"_reconstruct", "scalar"},
+    "numpy._core.multiarray": {"_reconstruct", "scalar"},
+    "numpy.core.numeric": {"_frombuffer"},
+    "numpy._core.numeric": {"_frombuffer"},
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        if name in _HARMLESS.get(module.replace("__builtin__", "builtins"), ()):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it wants to run {module}.{name}")
+
+
+def load_pickle(path, encoding="latin1"):
+    """Unpickle NumPy arrays and plain containers, and nothing that could run code.
+
+    Parameters
+    ----------
+    path : path
+    encoding : str
+        How byte strings that Python 2 pickled are read.
+
+    Returns
+    -------
+    object
+        Arrays, numbers, text, lists, tuples, sets and dictionaries of them.
+
+    Raises
+    ------
+    FetchError
+        The file wants anything else, or is no pickle.
+    """
+    with open(path, "rb") as stream:
+        try:
+            return _Unpickler(stream, encoding=encoding).load()
+        except Exception as error:  # a damaged pickle raises nearly anything
+            raise FetchError(
+                f"{path} is not unpickled: {error}. Only arrays and plain containers are; do not trust it."
+            ) from error
+
+
+def _members(archive):
+    """(name, is an ordinary file or folder) of each member of an open archive."""
+    if isinstance(archive, tarfile.TarFile):
+        return [(m.name, m.isfile() or m.isdir()) for m in archive.getmembers()]
+    kinds = [(m.filename, stat.S_IFMT(m.external_attr >> 16)) for m in archive.infolist()]
+    return [(name, kind in (0, stat.S_IFREG, stat.S_IFDIR)) for name, kind in kinds]
+
+
+def unpack(archive, target):
+    """Unpack a zip or tar archive into a new folder, and never outside of it.
+
+    Parameters
+    ----------
+    archive : path
+    target : path
+        Folder to be made; it appears when everything is unpacked.
+
+    Returns
+    -------
+    Path
+        `target`.
+
+    Raises
+    ------
+    FetchError
+        `target` exists; the file is no archive or damaged; a member's path is absolute or climbs out; a
+        member is a link or a device; no space is left.
+    """
+    archive, target = Path(archive), Path(target)
+    if target.exists():
+        raise FetchError(f"{target} exists; remove it to unpack {archive.name} there.")
+    opener = zipfile.ZipFile if zipfile.is_zipfile(archive) else tarfile.open
+    with whole(target) as temporary:
+        try:
+            with opener(archive) as contents:
+                for name, ordinary in _members(contents):
+                    path = PurePosixPath(name.replace("\\", "/"))
+                    if not ordinary or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+                        raise FetchError(
+                            f"{archive} is not unpacked: its member {name!r} is unsafe. Do not trust it."
+                        )
+                options = {"filter": "data"} if opener is tarfile.open else {}
+                contents.extractall(temporary, **options)
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+            raise FetchError(
+                f"{archive} is no archive, or damaged ({error}). Remove and download it again."
+            ) from error
+    return target

@@ -1,0 +1,322 @@
+"""What goes wrong between a server and a disk: each fault is made on purpose by a server in this process."""
+
+import errno
+import hashlib
+import http.server
+import io
+import multiprocessing
+import os
+import pickle
+import tarfile
+import threading
+import zipfile
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+from cardio_utils.data import fetch
+
+DATA = np.random.default_rng(0).bytes(300_000)
+HASH = "sha256:" + hashlib.sha256(DATA).hexdigest()
+CUT = 3 << 16  # bytes after which a connection breaks
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Serves DATA; the path says what goes wrong, the server keeps count of requests and bytes."""
+
+    def do_GET(self):
+        self.server.requests.append((self.path, self.headers.get("Range")))
+        start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+        first = len(self.server.requests) == 1
+        if self.path == "/missing":
+            return self.send_error(404)
+        body, kind = DATA[start:], "application/octet-stream"
+        if self.path == "/page":
+            body, kind = b"<html>please sign in</html>", "text/html; charset=utf-8"
+        if self.path == "/disguised":
+            body = b"\n<!DOCTYPE html><html>quota exceeded</html>"
+        if start >= len(DATA):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(DATA)}")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(DATA) - 1}/{len(DATA)}")
+        self.end_headers()
+        cut = (self.path == "/cut-once" and first) or self.path == "/cut-always"
+        self.wfile.write(body[: CUT if cut else len(body)] if start == 0 else body)
+        if self.path == "/slow":
+            self.server.pause.wait(0.3)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    monkeypatch.setenv("CARDIO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(fetch.time, "sleep", lambda _: None)
+    served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    served.requests, served.pause = [], threading.Event()
+    served.url = f"http://127.0.0.1:{served.server_port}"
+    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield served
+    served.shutdown()
+    thread.join()
+    served.server_close()
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_arrives_once(server, tmp_path, capsys):
+    target = tmp_path / "set" / "a.bin"
+    for _ in range(2):
+        assert fetch.retrieve(server.url + "/a", HASH, target) == target
+    assert target.read_bytes() == DATA and names(target.parent) == ["a.bin"]
+    assert len(server.requests) == 1
+    assert fetch.retrieve(server.url + "/a", None, tmp_path / "unknown.bin").read_bytes() == DATA
+    assert capsys.readouterr() == ("", ""), "nobody watches, nothing is said"
+
+
+def test_a_cut_connection_is_resumed_at_once(server, tmp_path):
+    target = fetch.retrieve(server.url + "/cut-once", HASH, tmp_path / "a.bin")
+    assert target.read_bytes() == DATA
+    assert server.requests == [("/cut-once", None), ("/cut-once", f"bytes={CUT}-")]
+
+
+def test_a_download_that_broke_off_is_resumed_by_the_next_call(server, tmp_path, monkeypatch):
+    target = tmp_path / "a.bin"
+    monkeypatch.setattr(fetch, "_ATTEMPTS", 1)
+    with pytest.raises(fetch.FetchError, match=r"a\.bin could not be downloaded .* by hand"):
+        fetch.retrieve(server.url + "/cut-always", HASH, target)
+    assert not target.exists()
+    part = tmp_path / "a.bin.part"
+    assert part.stat().st_size == CUT
+    assert fetch.retrieve(server.url + "/a", HASH, target).read_bytes() == DATA
+    assert server.requests[-1] == ("/a", f"bytes={CUT}-") and not part.exists()
+
+
+@pytest.mark.parametrize(("stale", "requests"), [(DATA, 1), (DATA + b"more", 2)])
+def test_a_partial_file_that_holds_everything_or_too_much(server, tmp_path, stale, requests):
+    (tmp_path / "a.bin.part").write_bytes(stale)
+    assert fetch.retrieve(server.url + "/a", HASH, tmp_path / "a.bin").read_bytes() == DATA
+    assert len(server.requests) == requests
+
+
+def test_a_wrong_checksum_leaves_nothing(server, tmp_path):
+    with pytest.raises(fetch.FetchError, match=r"a\.bin .* wrong checksum .* Try again"):
+        fetch.retrieve(server.url + "/a", "sha256:" + "0" * 64, tmp_path / "a.bin")
+    assert names(tmp_path) == ["cache"]
+
+
+def test_a_foreign_file_is_neither_used_nor_overwritten(server, tmp_path):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"mine")
+    with pytest.raises(fetch.FetchError, match=r"a\.bin is there, but its checksum"):
+        fetch.retrieve(server.url + "/a", HASH, target)
+    assert target.read_bytes() == b"mine" and not server.requests
+
+
+@pytest.mark.parametrize("path", ["/page", "/disguised"])
+def test_a_web_page_in_place_of_data(server, tmp_path, path):
+    for known in (HASH, None):
+        with pytest.raises(fetch.FetchError, match=r"a\.bin: .* sent a web page instead of data"):
+            fetch.retrieve(server.url + path, known, tmp_path / "a.bin")
+    assert names(tmp_path) == ["cache"]
+
+
+def test_no_such_file_and_no_server(server, tmp_path):
+    with pytest.raises(fetch.FetchError, match="404"):
+        fetch.retrieve(server.url + "/missing", HASH, tmp_path / "a.bin")
+    with pytest.raises(fetch.FetchError, match="could not be downloaded"):
+        fetch.retrieve("http://127.0.0.1:9/a", HASH, tmp_path / "a.bin")
+    assert names(tmp_path) == ["cache"]
+
+
+def _retrieve(url, target, start):
+    start.wait()
+    fetch.retrieve(url, HASH, target)
+
+
+def test_two_processes_at_once_download_once(server, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(2)
+    arguments = (server.url + "/slow", tmp_path / "a.bin", start)
+    both = [context.Process(target=_retrieve, args=arguments) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(60)
+    assert [process.exitcode for process in both] == [0, 0]
+    assert len(server.requests) == 1 and (tmp_path / "a.bin").read_bytes() == DATA
+
+
+def _full(stream, chunk):
+    stream.write(chunk[:100])
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_leaves_nothing(server, tmp_path, monkeypatch):
+    folder = tmp_path / "set"
+    monkeypatch.setattr(fetch, "_write", _full)
+    with pytest.raises(fetch.FetchError, match=f"No space is left in {folder} for a.bin"):
+        fetch.retrieve(server.url + "/a", HASH, folder / "a.bin")
+    assert names(folder) == []
+
+
+def test_too_little_space_is_noticed_before_anything_is_written(server, tmp_path, monkeypatch):
+    usage = fetch.shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(fetch, "_write", lambda *_: pytest.fail("it was written to"))
+    with pytest.raises(fetch.FetchError, match="No space is left"):
+        fetch.retrieve(server.url + "/a", HASH, tmp_path / "a.bin")
+
+
+def test_whole_or_nothing(tmp_path):
+    target = tmp_path / "new" / "file"
+    with pytest.raises(ZeroDivisionError), fetch.whole(target) as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    with pytest.raises(fetch.FetchError, match="No space"), fetch.whole(target) as temporary:
+        temporary.mkdir()
+        raise OSError(errno.ENOSPC, "")
+    assert names(target.parent) == []
+    with fetch.whole(target) as temporary:
+        temporary.write_text("all")
+        assert not target.exists()
+    assert names(target.parent) == ["file"]
+
+
+def test_a_cache_that_cannot_be_made(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CARDIO_CACHE", str(tmp_path / "file"))
+    with pytest.raises(fetch.FetchError, match="Set CARDIO_CACHE"):
+        fetch.retrieve("http://127.0.0.1:9/a", HASH, tmp_path / "a.bin")
+
+
+def test_the_folder_of_the_data(monkeypatch, tmp_path):
+    monkeypatch.setenv("CARDIO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("CARDIO_DATA", raising=False)
+    assert fetch.folder() == tmp_path / "cache" / "data"
+    monkeypatch.setenv("CARDIO_DATA", str(tmp_path))
+    assert fetch.folder() == tmp_path
+    monkeypatch.setenv("CARDIO_DATA", str(tmp_path / "mistyped"))
+    with pytest.raises(fetch.FetchError, match="mistyped, which is no folder"):
+        fetch.folder()
+    monkeypatch.delenv("CARDIO_CACHE")
+    assert fetch.cache().name == "cardio_utils"
+
+
+class _Evil:
+    def __reduce__(self):
+        return os.mkdir, ("made-by-a-pickle",)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_of_arrays_is_read(tmp_path, protocol):
+    held = OrderedDict(
+        a=np.arange(6.0).reshape(2, 3),
+        b=[np.float32(1.5), {"x", (1, None)}, b"bytes", 2j],
+        c=np.array([{"n": np.arange(3)}, "text"], dtype=object),
+        d=np.array([(1, 2.0)], dtype=[("i", "i4"), ("x", "f8")]),
+    )
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(held, protocol))
+    read = fetch.load_pickle(tmp_path / "a.pkl")
+    assert list(read) == list(held) and read["b"] == held["b"]
+    np.testing.assert_array_equal(read["a"], held["a"])
+    np.testing.assert_array_equal(read["c"][0]["n"], held["c"][0]["n"])
+    np.testing.assert_array_equal(read["d"], held["d"])
+
+
+@pytest.mark.parametrize("held", [_Evil(), {"deep": [_Evil()]}, np.array([_Evil()], dtype=object), eval])
+def test_a_pickle_that_wants_more_is_refused(tmp_path, monkeypatch, held):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(held))
+    with pytest.raises(fetch.FetchError, match=r"a\.pkl is not unpickled: it wants to run"):
+        fetch.load_pickle(tmp_path / "a.pkl")
+    assert names(tmp_path) == ["a.pkl"]
+
+
+def test_a_damaged_pickle(tmp_path):
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(np.arange(100))[:-50])
+    with pytest.raises(fetch.FetchError, match=r"a\.pkl is not unpickled"):
+        fetch.load_pickle(tmp_path / "a.pkl")
+
+
+def _zip(path, name, mode=0o644):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("good/a.txt", "fine")
+        member = zipfile.ZipInfo(name)
+        member.external_attr = mode << 16
+        archive.writestr(member, "content")
+
+
+def _tar(path, name, kind=tarfile.REGTYPE):
+    with tarfile.open(path, "w:gz") as archive:
+        for member, content in (
+            (tarfile.TarInfo("good/a.txt"), b"fine"),
+            (tarfile.TarInfo(name), b"content"),
+        ):
+            member.size = len(content)
+            if member.name == name and kind != tarfile.REGTYPE:
+                member.type, member.linkname, member.size = kind, "/etc/passwd", 0
+            archive.addfile(member, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("make", [_zip, _tar])
+def test_an_archive_is_unpacked_whole(tmp_path, make):
+    make(tmp_path / "archive", "b/c.txt")
+    target = fetch.unpack(tmp_path / "archive", tmp_path / "set")
+    assert (target / "good/a.txt").read_text() == "fine" and (target / "b/c.txt").read_text() == "content"
+    assert names(tmp_path) == ["archive", "set"]
+    with pytest.raises(fetch.FetchError, match="exists"):
+        fetch.unpack(tmp_path / "archive", target)
+
+
+@pytest.mark.parametrize(
+    "name", ["../climbed.txt", "good/../../climbed.txt", "/climbed.txt", "..\\climbed.txt", "C:/c"]
+)
+@pytest.mark.parametrize("make", [_zip, _tar])
+def test_an_archive_that_climbs_out_is_refused(tmp_path, make, name):
+    place = tmp_path / "place"
+    place.mkdir()
+    make(place / "archive", name)
+    with pytest.raises(fetch.FetchError, match=r"archive is not unpacked: its member .* is unsafe"):
+        fetch.unpack(place / "archive", place / "set")
+    assert names(place) == ["archive"] and names(tmp_path) == ["place"]
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (_zip, 0o120777),
+        (_tar, tarfile.SYMTYPE),
+        (_tar, tarfile.LNKTYPE),
+        (_tar, tarfile.CHRTYPE),
+        (_tar, tarfile.FIFOTYPE),
+    ],
+)
+def test_links_and_devices_are_refused(tmp_path, make, kind):
+    make(tmp_path / "archive", "link", kind)
+    with pytest.raises(fetch.FetchError, match="'link' is unsafe"):
+        fetch.unpack(tmp_path / "archive", tmp_path / "set")
+    assert names(tmp_path) == ["archive"]
+
+
+@pytest.mark.parametrize("make", [_zip, _tar])
+def test_a_damaged_archive_leaves_nothing(tmp_path, make):
+    make(tmp_path / "archive", "b.txt")
+    content = bytearray((tmp_path / "archive").read_bytes())
+    for cut in (content[: len(content) // 2], b"no archive"):
+        (tmp_path / "archive").write_bytes(cut)
+        with pytest.raises(fetch.FetchError, match="no archive, or damaged"):
+            fetch.unpack(tmp_path / "archive", tmp_path / "set")
+        assert names(tmp_path) == ["archive"]
