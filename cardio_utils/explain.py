@@ -8,6 +8,7 @@ names the samples without which the decision fades (Samek 2017).
 
 import copy
 import dataclasses
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,9 @@ def grad_cam(model, inputs, layer, target=None, valid_length=None, batch_size=51
     ValueError
         Unusable inputs, an unknown layer, or a layer whose output has no time axis.
     """
-    from captum.attr import LayerGradCam
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # captum's progress bars ask for notebook widgets, which nobody needs here
+        from captum.attr import LayerGradCam
 
     inputs = training._tensors("inputs", inputs)
     layer = _find(model, layer)[1]

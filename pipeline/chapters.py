@@ -70,7 +70,7 @@ class Chapter:
         """Hash of the source and of every module that it imports: which state of the book a result belongs to."""
         digest = hashlib.sha256()
         for path in [self.source, *self.modules]:
-            digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
         return digest.hexdigest()[:16]
 
 

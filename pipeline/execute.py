@@ -113,7 +113,8 @@ def _failure(chapter, executed, outcome):
     """Notebook, cell and error of a failed run, short enough to read."""
     message = [f"\n{chapter.source} failed."]
     if executed.is_file():
-        for number, cell in enumerate(nbformat.read(executed, 4).cells):
+        cells = [c for c in nbformat.read(executed, 4).cells if "papermill" not in str(c.metadata.get("tags"))]
+        for number, cell in enumerate(cells):
             for output in cell.get("outputs", []):
                 if output.output_type == "error":
                     message += [f"Cell {number}:", cell.source, "", f"{output.ename}: {output.evalue}"]

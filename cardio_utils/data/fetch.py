@@ -126,7 +126,7 @@ def _write(stream, chunk):
 def _transfer(url, part, resume):
     """Bring the bytes of `url` into the file `part`, going on where an earlier attempt stopped."""
     import requests
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     have = part.stat().st_size if resume and part.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})

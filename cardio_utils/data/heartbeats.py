@@ -351,7 +351,7 @@ def download(source, records=None):
 
 
 def _download_records(about, source, records, place):
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     sums = fetch.retrieve(about.url + "SHA256SUMS.txt", None, place / "SHA256SUMS.txt").read_text()
     hashes = {name: digest for digest, _, name in (line.partition(" ") for line in sums.splitlines())}

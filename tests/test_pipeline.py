@@ -1,0 +1,153 @@
+"""The path from sources to pages: which module a chapter imports, which parameter is known, what a failure says."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from pipeline import chapters, execute, pages, refresh, render, repository
+
+ROOT = chapters.ROOT
+SOURCE = """# %% [markdown]
+# # A chapter
+
+# %% tags=["parameters"]
+source: str = "simulated"  # data
+profile: str = "fast"  # size
+seed: int = 0  # seed
+
+# %%
+from cardio_utils.notebook import check, record, setup
+setup("01_tiny", source=source, profile=profile, seed=seed)
+
+# %%
+record("all/ours/answer", 42 + seed, unit="ms", better="higher")
+check("the answer is large", 42 > 1)
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    monkeypatch.setattr(chapters, "NOTEBOOKS", tmp_path)
+    (tmp_path / "01_tiny.py").write_text(SOURCE)
+    return chapters.Chapter("01_tiny")
+
+
+def snakemake(*words):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", "--nolock", "--quiet", "all", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_modules_are_those_imported_directly_and_through_others(tiny):
+    names = {m.relative_to(ROOT).as_posix() for m in tiny.modules}
+    assert {"cardio_utils/__init__.py", "cardio_utils/notebook.py", "cardio_utils/plots/style.py"} <= names
+    assert "cardio_utils/training.py" not in names
+
+
+def test_the_hash_follows_the_source(tiny):
+    before = tiny.source_hash()
+    tiny.source.write_text(SOURCE.replace("42", "43"))
+    assert tiny.source_hash() != before
+
+
+def test_a_known_parameter_is_converted_to_the_type_of_its_default(tiny):
+    assert chapters.parameters_for([tiny], {"seed": "3", "source": "simulated"}) == {"01_tiny": {"seed": 3}}
+    assert chapters.run_name({"seed": 3}) == "seed=3"
+    assert chapters.run_name({}) == "default"
+    assert "/" not in chapters.run_name({"recording": "a/b.hea"})
+
+
+def test_an_unknown_parameter_is_refused_with_the_known_ones(tiny):
+    with pytest.raises(SystemExit, match=r"Unknown parameter sed.*profile, seed, source"):
+        chapters.parameters_for([tiny], {"sed": 3})
+
+
+def test_snakemake_refuses_an_unknown_parameter_and_lists_the_known_ones():
+    outcome = snakemake("--config", "sauce=mitdb")
+    assert outcome.returncode != 0
+    assert "Unknown parameter sauce" in outcome.stdout + outcome.stderr
+    assert "source" in outcome.stdout + outcome.stderr
+
+
+def test_snakemake_accepts_the_known_ones():
+    outcome = snakemake("--config", "source=mitdb", f"only={chapters.find()[0].name[:2]}")
+    assert outcome.returncode == 0, outcome.stderr
+
+
+def test_an_unknown_chapter_is_refused():
+    with pytest.raises(SystemExit, match="no chapter 99"):
+        chapters.select("99")
+    assert chapters.select(6) == [c for c in chapters.find() if c.name.startswith("06")]
+
+
+def test_execution_leaves_a_clean_notebook_and_its_results(tiny, tmp_path):
+    out = tmp_path / "out"
+    execute.execute(tiny, out, {"seed": 1}, 1)
+    notebook = nbformat.read(out / "01_tiny.ipynb", 4)
+    assert "all/ours/answer: 43 ms" in notebook.cells[-1].outputs[0].text
+    assert all(set(c.metadata) <= {"tags", "mystnb"} for c in notebook.cells)
+    results = json.loads((out / "01_tiny.simulated.fast.json").read_text())
+    assert results["metrics"][0]["value"] == 43 and results["source_hash"] == tiny.source_hash()
+    assert json.loads((out / "01_tiny.run.json").read_text())["parameters"]["seed"] == 1
+
+
+def test_ids_of_cells_are_stable(tiny):
+    assert [c.id for c in execute.pair(tiny).cells] == [c.id for c in execute.pair(tiny).cells]
+
+
+def test_a_failed_check_fails_the_run_and_names_notebook_cell_and_sentence(tiny, tmp_path):
+    tiny.source.write_text(SOURCE.replace("42 > 1", "42 < 1"))
+    with pytest.raises(SystemExit) as stop:
+        execute.execute(tiny, tmp_path / "out", {}, 1)
+    text = str(stop.value)
+    assert "01_tiny.py failed" in text and "Cell 3" in text and "the answer is large" in text
+
+
+def test_toc_files_reads_every_page():
+    toc = {"root": "a", "parts": [{"chapters": [{"file": "b", "sections": [{"file": "c"}]}]}]}
+    assert render.toc_files(toc) == ["a", "b", "c"]
+
+
+def test_results_page_puts_models_in_rows_and_names_the_data(monkeypatch):
+    def metric(name, value):
+        return {"name": name, "value": value, "ci": [0.1, 0.9], "unit": "", "better": "higher"}
+
+    name = chapters.find()[0].name
+    content = {"chapter": name, "source": "simulated", "profile": "fast", "seed": 0}
+    content["metrics"] = [metric("patient/ours/f1/V", 0.5), metric("patient/forest/f1/V", 0.25)]
+    monkeypatch.setattr(pages, "recorded", lambda: [content])
+    page = pages.results()
+    assert "Simulated data, profile fast" in page
+    assert "| ours | 0.500 (0.100 to 0.900) |" in page and "| forest | 0.250" in page
+
+
+def test_the_address_of_the_repository_is_replaced_everywhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(chapters, "ROOT", tmp_path)
+    shutil.copy(ROOT / "_config.yml", tmp_path)
+    (tmp_path / "README.md").write_text(f"see {repository.current()}/issues")
+    subprocess.run("git init -q && git add .", shell=True, cwd=tmp_path, check=True)
+    repository.replace("https://github.com/someone/a-book.git")
+    assert repository.current() == "https://github.com/someone/a-book"
+    assert (tmp_path / "README.md").read_text() == "see https://github.com/someone/a-book/issues"
+    with pytest.raises(SystemExit, match="not of the form"):
+        repository.replace("someone/a-book")
+
+
+def test_a_second_refresh_changes_nothing(tmp_path, monkeypatch):
+    chapter = chapters.find()[0]
+    run = tmp_path / "build" / "runs" / "default"
+    run.mkdir(parents=True)
+    shutil.copy(chapter.notebook, run)
+    name = f"{chapter.name}.simulated.fast.json"
+    shutil.copy(ROOT / "book" / "results" / name, run)
+    monkeypatch.setattr(chapters, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(chapters, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(chapters, "find", lambda: [chapter])
+    monkeypatch.setattr(pages, "RESULTS", tmp_path / "results")
+    before = (ROOT / "notebooks" / f"{chapter.name}.ipynb").read_bytes()
+    refresh._copy_results(run, chapter.name)
+    assert (tmp_path / "results" / name).read_bytes() == (ROOT / "book" / "results" / name).read_bytes()
+    assert nbformat.writes(execute.clean(nbformat.reads(before.decode(), 4))).encode() == before.rstrip(b"\n")
