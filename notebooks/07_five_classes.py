@@ -248,7 +248,7 @@ gain = best - max(gap["patients held out"], key=float)
 record("new_patients/record-relative_minus_best_of_window/macro_f1/NSVF", gain, tolerance=0.08)
 check("seeing a beat against its own record is worth more than a window alone", gain.value > 0)
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Confusion matrix on new patients: rows are true classes; most N and V beats are right, F is mostly called N or V."}}
+# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Confusion matrix on new patients: rows are true classes, columns predicted ones, with counts and row percentages."}}
 plots.confusion(evaluation.confusion(true, said[seed], CLASSES), CLASSES);
 
 # %% tags=["nbval-ignore-output"]
@@ -261,13 +261,13 @@ evaluation.class_table(true, said[seed], groups, [c for c in CLASSES if (true ==
 # each test patient who has any; results are also given without the patient who has most of them (in DS2 record 232, three
 # quarters of all S beats there).
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Sensitivity to S beats in each test patient that has some, worst first; it ranges from none to all."}}
+# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Sensitivity to S beats in each test patient that has some, worst first."}}
 many = pd.Series(groups[true == "S"]).value_counts().index[0]
 others = groups != many
 for metric in ("sensitivity/S", "ppv/S"):
     value = evaluation.bootstrap(metric, true[others], said[seed][others], groups[others], classes=CLASSES)
     record(f"without_the_patient_with_most_s/record-relative/{metric}", value, better="higher", tolerance=0.15)
-each = evaluation.by_group("sensitivity/S", true, said[seed], groups, classes=CLASSES)
+each = evaluation.by_group("sensitivity/S", true, said[seed], groups, classes=CLASSES).rename_axis("patient")
 plots.per_group_bars(each, ylabel="sensitivity to S", overall=evaluation.score("sensitivity/S", true, said[seed]), highlight=[many]);
 
 # %% [markdown]
@@ -299,7 +299,7 @@ plots.reliability(diagrams);
 # that it predicted. In this layout nothing is padding, so that no colour can fall on what is not there; in the other, the map
 # ends where the beat does.
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "One beat of each class, coloured by Grad-CAM, with P, QRS and T shaded; ventricular beats are coloured along their broad QRS."}}
+# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "The mean beat of each class, coloured by its mean Grad-CAM map, with the times of P, QRS and T shaded."}}
 rows, chosen, _ = protocols["patients held out"]
 millivolts = centred.wave.values
 seer = train_network(BeatNet(1, rhythm.shape[1], width=width, dropout=0.2), (millivolts, rhythm), rows, chosen).model
@@ -319,7 +319,7 @@ plots.class_mean_cam(
 # must change ([Adebayo 2018](../book/references.md#adebayo2018)). And when the beat is **deleted** piece by piece, what the
 # map calls important must cost the decision more than what it calls unimportant.
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Probability of the predicted class while the signal is removed, most important first, at random, least important first; the first falls fastest."}}
+# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Probability of the predicted class while the signal is removed, in three orders: most important first, at random, least important first."}}
 likeness = explain.randomised_weights_check(seer, inputs, seer.last_conv, seed=seed)
 record("explanation/correlation_with_random_weights", np.nanmedian(likeness), better="lower", tolerance=0.3)
 deletion = explain.deletion_curve(seer, inputs, maps, patient[some], seed=seed)

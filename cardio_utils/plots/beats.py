@@ -208,7 +208,7 @@ def _shade(ax, spans):
         ax.axvspan(1000 * start, 1000 * end, color=FAINT, alpha=0.55, linewidth=0, zorder=0)
         middle = (500 * (start + end), 0.985)
         ax.annotate(
-            name, middle, xycoords=("data", "axes fraction"), ha="center", va="top", color=MUTED, fontsize=8.5
+            name, middle, xycoords=("data", "axes fraction"), ha="center", va="top", color=MUTED, fontsize=7
         )
 
 
