@@ -1,6 +1,7 @@
 """Notebooks as files: pairs are equal, outputs are there and clean, figures have alt text, nothing hidden."""
 
 import ast
+import json
 import re
 
 import nbformat
@@ -122,6 +123,17 @@ def test_every_notebook_is_in_the_table_of_contents():
     assert {f"notebooks/{c.name}" for c in CHAPTERS} <= set(toc)
     assert {f"book/real/{p.stem}" for p in REAL} <= set(toc)
     assert len(toc) == len(set(toc))
+
+
+def test_numbers_in_the_prose_are_the_recorded_ones():
+    found = 0
+    for page in (chapters.ROOT / "book").glob("*.md"):
+        for number, file, name in re.findall(r"([\d.]+)<!-- (\S+) (\S+) -->", page.read_text()):
+            metrics = json.loads((pages.RESULTS / f"{file}.json").read_text())["metrics"]
+            (value,) = (m["value"] for m in metrics if m["name"] == name)
+            assert number == f"{value:.{len(number.partition('.')[2])}f}", f"{page.name}: {name}"
+            found += 1
+    assert found
 
 
 def test_references_are_made_of_the_bibliography():
