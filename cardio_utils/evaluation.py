@@ -241,9 +241,7 @@ def by_group(metric, y_true, y_pred, group, classes=None):
     """A metric within each group, of the classes that occur there: Series with the group as index; NaN where it is
     undefined."""
     names, code = _groups(group)
-    known, matrices = _confusions(
-        _same_length(y_true, code), _same_length(y_pred, code), code, len(names), classes
-    )
+    known, matrices = _confusions(_same_length(y_true, code), _same_length(y_pred, code), code, len(names), classes)
     values = [float(_from_confusion(metric, matrix, matrix, known)) for matrix in matrices]
     return pd.Series(values, index=pd.Index(names, name="group"), name=metric)
 
@@ -505,9 +503,7 @@ def _coarser(level, positive):
 def _counts(positive, level, code, n_groups):
     """Positives and negatives of each group at each level of score: two sparse arrays (group, level)."""
     shape = (n_groups, level.max() + 1)
-    return [
-        sparse.coo_array((kind.astype(float), (code, level)), shape).tocsr() for kind in (positive, ~positive)
-    ]
+    return [sparse.coo_array((kind.astype(float), (code, level)), shape).tocsr() for kind in (positive, ~positive)]
 
 
 def _curves(hits, false):

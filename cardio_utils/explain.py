@@ -236,15 +236,11 @@ def _placement(model, inputs, layer, time, probes=16, columns=9):
     finally:
         handle.remove()
     if len(seen) != 1 or seen[0].ndim != 3 or seen[0].shape[-1] < 2:
-        raise ValueError(
-            "the layer must give one output of shape (n, channel, column), with at least 2 columns"
-        )
+        raise ValueError("the layer must give one output of shape (n, channel, column), with at least 2 columns")
     count = seen[0].shape[-1]
     even = (np.arange(count) + 0.5) * time / count - 0.5
     # The outer columns see less of the wave than they reach for, so the inner ones are asked.
-    asked = np.unique(
-        np.linspace(count // 4, count - 1 - count // 4, min(columns, count)).round().astype(int)
-    )
+    asked = np.unique(np.linspace(count // 4, count - 1 - count // 4, min(columns, count)).round().astype(int))
     centre = []
     for column in asked:
         (gradient,) = torch.autograd.grad(seen[0][..., column].abs().sum(), wave, retain_graph=True)

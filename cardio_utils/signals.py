@@ -18,9 +18,7 @@ def _filter(x, fs, corner, btype, order, axis):
     x = np.asarray(x)
     corners = np.atleast_1d(np.asarray(corner, float))
     if not (np.all(corners > 0) and np.all(corners < fs / 2) and np.all(np.diff(corners) > 0)):
-        raise ValueError(
-            f"the corner {corner} Hz must lie between 0 and half the sampling rate ({fs / 2:g} Hz)"
-        )
+        raise ValueError(f"the corner {corner} Hz must lie between 0 and half the sampling rate ({fs / 2:g} Hz)")
     sections = signal.butter(order, corner, btype, fs=fs, output="sos")
     length = x.shape[axis]
     if length < 2:
@@ -127,6 +125,6 @@ def sample_at(x, fs, times, new_fs):
         Shape of `times`, unit of `x`.
     """
     smooth = _antialias(np.asarray(x, float), fs, new_fs)
-    return ndimage.map_coordinates(
-        smooth, np.asarray(times, float)[None] * fs, order=3, mode="nearest"
-    ).astype(np.float32)
+    return ndimage.map_coordinates(smooth, np.asarray(times, float)[None] * fs, order=3, mode="nearest").astype(
+        np.float32
+    )

@@ -152,9 +152,7 @@ def fit(
                 run.keep_best(row, "min" if metric is None else mode)
                 run.seconds = time.perf_counter() - started
                 if checkpoint is not None:
-                    _write_checkpoint(
-                        checkpoint, run.state() | {"settings": settings, "precision": precision}
-                    )
+                    _write_checkpoint(checkpoint, run.state() | {"settings": settings, "precision": precision})
                 bar.set_postfix({name: f"{value:.4g}" for name, value in row.items()}, refresh=False)
                 bar.update()
 
@@ -341,9 +339,7 @@ def _tensor(name, value):
     value = value.float()
     finite = torch.isfinite(value).reshape(len(value), -1).all(1)
     if not finite.all():
-        raise ValueError(
-            f"{name}: {int((~finite).sum())} of {len(value)} samples hold NaN or infinite values"
-        )
+        raise ValueError(f"{name}: {int((~finite).sum())} of {len(value)} samples hold NaN or infinite values")
     return value
 
 
@@ -462,7 +458,5 @@ def _read_checkpoint(path, settings):
         raise ValueError(f"{path} is no checkpoint of an interrupted run: delete it to start anew") from error
     changed = [name for name in settings if before.get(name) != settings[name]]
     if changed:
-        raise ValueError(
-            f"{path} is of a run with other {', '.join(changed)}: delete it or give another path"
-        )
+        raise ValueError(f"{path} is of a run with other {', '.join(changed)}: delete it or give another path")
     return saved

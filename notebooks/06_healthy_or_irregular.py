@@ -74,13 +74,13 @@ beats = heartbeats.load(source, layout="kachuee", seed=seed, **size)
 centred = heartbeats.load(source, layout="centred", seed=seed, **size)
 if beats.attrs["groups"] == "none":
     raise ValueError(f"{source} does not say which beat is whose: no honest split of it exists")
-beats
+print(beats)
 
 # %% mystnb={"image": {"alt": "Bars: number of beats of each class; normal beats are by far the most frequent."}}
-plots.class_balance(beats.label.values, beats.patient.values);
+ax = plots.class_balance(beats.label.values, beats.patient.values)
 
 # %% mystnb={"image": {"alt": "Some beats of each class overlaid, with the class mean in bold; ventricular beats are broad and follow no P wave."}}
-plots.beat_grid(centred, n=12, seed=seed);
+ax = plots.beat_grid(centred, n=12, seed=seed)
 
 # %% [markdown]
 # Normal beats outnumber all others. A model that always says *normal* would look accurate and be useless: from here
@@ -141,7 +141,7 @@ lost = gap.loc["boosting", "beats at random"].value - gap.loc["boosting", "patie
 check("boosting promises more on random beats than it keeps for new patients", bool(lost > 0))
 
 # %% mystnb={"image": {"alt": "For each of two models the macro-F1 with beats split at random and with patients held out, joined by a line; boosting loses, the linear model hardly changes."}}
-plots.gap(gap, xlabel="macro-F1");
+ax = plots.gap(gap, xlabel="macro-F1")
 
 # %% [markdown]
 # The same model, the same data: only the question has changed. At random, it is *can you recognise this beat, having seen
@@ -165,7 +165,8 @@ def assess(name, score):
     """Choose the threshold of a model's scores on validation patients, record its test numbers."""
     scores[name] = score
     thresholds[name] = evaluation.choose_threshold(irregular[validation], score[validation])
-    called, areas[name] = score[test] >= thresholds[name], evaluation.roc_pr(irregular[test], score[test], patient[test])
+    areas[name] = evaluation.roc_pr(irregular[test], score[test], patient[test])
+    called = score[test] >= thresholds[name]
     slug = f"patients_held_out/{name.replace(' ', '_')}"
     record(f"{slug}/auroc", areas[name].auroc, better="higher", tolerance=0.03)
     record(f"{slug}/average_precision", areas[name].average_precision, better="higher", tolerance=0.08)
@@ -182,7 +183,6 @@ baselines = {
 }
 for name, (model, x) in baselines.items():
     assess(name, model.fit(x[fitting], irregular[fitting]).predict_proba(x)[:, 1])
-check("intervals alone tell irregular beats better than chance", areas["boosting on intervals"].auroc.low > 0.5)
 
 # %% [markdown]
 # The intervals alone, without a glance at the wave, already tell many irregular beats: what comes early is suspect.
@@ -197,6 +197,7 @@ check("intervals alone tell irregular beats better than chance", areas["boosting
 # macro-F1 on the validation patients.
 
 # %%
+check("intervals alone tell irregular beats better than chance", areas["boosting on intervals"].auroc.low > 0.5)
 epochs, width, batch = (6, 32, 64) if profile == "fast" else (9, 48, 256)
 standard = StandardScaler().fit(features.iloc[fitting])
 context = standard.transform(features).clip(-5, 5).astype("float32")
@@ -234,7 +235,7 @@ for name, (_, inputs) in networks.items():
 
 # %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Area under the ROC curve of each model with its interval; models shown the features of the record stand at the top."}}
 order = sorted(areas, key=lambda name: -areas[name].auroc.value)
-plots.metric_bars({name: areas[name].auroc for name in order}, xlabel="area under the ROC curve", highlight="ours");
+ax = plots.metric_bars({name: areas[name].auroc for name in order}, xlabel="area under the ROC curve", highlight="ours")
 
 # %% [markdown]
 # The order is not one of depth. What makes a beat irregular is that it differs from its neighbours: a window that begins at
@@ -247,7 +248,7 @@ window = max(areas[name].auroc.value for name in ("linear model", "perceptron", 
 check("the best model shown the features of the record beats the best one shown a window only", shown > window)
 
 # %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "ROC and precision-recall curves of the linear model, boosting and our network, with bands over patients."}}
-plots.roc_pr({name: areas[name] for name in ("linear model", "boosting", "ours")});
+ax = plots.roc_pr({name: areas[name] for name in ("linear model", "boosting", "ours")})
 
 # %% [markdown]
 # How sure is that order? The difference between the two is taken over the same resampled patients; where its interval holds
@@ -307,7 +308,7 @@ for metric in ("sensitivity/True", "specificity/True"):
 
 # %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Expected against true share of irregular beats of each test record, with the threshold as a horizontal line."}}
 record("records/ours/right_verdicts", np.mean(called == is_irregular[unseen]), better="higher", tolerance=0.1)
-plots.burden(share.true[unseen], share.expected[unseen], least=0.05, limit=limit);
+ax = plots.burden(share.true[unseen], share.expected[unseen], least=0.05, limit=limit)
 
 # %% [markdown]
 # ## Where it fails
@@ -320,14 +321,16 @@ called = scores["ours"][test] >= thresholds["ours"]
 found = {}
 for name in [k for k in "SVFQ" if (beats.label.values[test] == k).any()]:
     rows = beats.label.values[test] == name
-    hits = evaluation.bootstrap(lambda true, said: said.mean(), irregular[test][rows], called[rows], patient[test][rows])
+    hits = evaluation.bootstrap(
+        lambda true, said: said.mean(), irregular[test][rows], called[rows], patient[test][rows]
+    )
     found[f"class {name}"] = hits
     record(f"patients_held_out/ours/sensitivity/{name}", hits, better="higher", tolerance=0.1)
 if {"class V", "class S"} <= set(found):
     check("V is found more often than S", found["class V"].value > found["class S"].value)
 
 # %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Sensitivity of our network for each kind of irregular beat, with intervals over patients."}}
-plots.metric_bars(found, xlabel="share of irregular beats that were found");
+ax = plots.metric_bars(found, xlabel="share of irregular beats that were found")
 
 # %% [markdown]
 # And in whom? Each bar is a test patient. A model that is right on average may be wrong for one patient in ten, who will
@@ -335,7 +338,7 @@ plots.metric_bars(found, xlabel="share of irregular beats that were found");
 
 # %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Balanced accuracy of our network in each test patient, worst first."}}
 worst = evaluation.by_group("balanced_accuracy", irregular[test], called, patient[test]).rename_axis("patient")
-plots.per_group_bars(worst, ylabel="balanced accuracy");
+ax = plots.per_group_bars(worst, ylabel="balanced accuracy")
 
 # %% [markdown]
 # ## Your own recording
@@ -348,7 +351,9 @@ plots.per_group_bars(worst, ylabel="balanced accuracy");
 if recording:
     own = heartbeats.from_recordings([heartbeats.read_recording(recording, lead, annotator=None)], layout="centred")
     own_context = standard.transform(beat_features.heartbeat_features(own)).clip(-5, 5).astype("float32")
-    own_odds = log_odds(training.predict(fits["ours"].model, (own.wave.values, own_context))) + np.log(rate / (1 - rate))
+    own_odds = log_odds(training.predict(fits["ours"].model, (own.wave.values, own_context))) + np.log(
+        rate / (1 - rate)
+    )
     table = pd.DataFrame({"sample": own["sample"].values, "irregular": 1 / (1 + np.exp(-own_odds / heat))})
     table.to_csv(f"{own.record.values[0]}_beats.csv", index=False)
 

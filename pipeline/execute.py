@@ -1,6 +1,6 @@
 """Execute one chapter: pair, run with papermill in a process of its own, clean, say how long it took.
 
-    python -m pipeline.execute 06_healthy_or_irregular _build/runs/default '{}' 1
+python -m pipeline.execute 06_healthy_or_irregular _build/runs/default '{}' 1
 """
 
 import datetime
@@ -38,9 +38,7 @@ def clean(notebook):
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for number, cell in enumerate(notebook.cells):
         cell.id = hashlib.sha256(f"{number}\0{cell.source}".encode()).hexdigest()[:8]
-        cell.metadata = nbformat.from_dict(
-            {k: cell.metadata[k] for k in KEPT_CELL_METADATA if cell.metadata.get(k)}
-        )
+        cell.metadata = nbformat.from_dict({k: cell.metadata[k] for k in KEPT_CELL_METADATA if cell.metadata.get(k)})
         for output in cell.get("outputs", []):
             if "metadata" in output:
                 output.metadata = nbformat.from_dict({})

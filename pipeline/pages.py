@@ -10,13 +10,14 @@ from cardio_utils.notebook import format_number
 from pipeline import chapters
 
 RESULTS = chapters.ROOT / "book" / "results"
+SOURCES = {"simulated": "simulated records", "mitdb": "MIT-BIH records", "ptbdb": "PTB Diagnostic records"}
 RUNS = chapters.BUILD / "runs" / "default"
 
 
 def recorded():
     """Content of every file of results, the fresh ones of this build before the committed ones."""
-    files = {path.name: path for path in sorted(RESULTS.glob("*.json"))}
-    files |= {f"{path.name}": path for path in RUNS.glob("*.*.*.json") if not path.name.endswith(".run.json")}
+    files = {path.name: path for folder in (RESULTS, RUNS) for path in folder.glob("*.*.*.json")}
+    files = {name: path for name, path in files.items() if not name.endswith(".run.json")}
     return [json.loads(files[name].read_text()) for name in sorted(files)]
 
 
@@ -35,7 +36,7 @@ def results():
         name = content["chapter"]
         if f"## {titles[name]}" not in lines:
             lines += ["", f"## {titles[name]}", "", f"[Open the chapter](../notebooks/{name}.ipynb)."]
-        data = f"{content['source']} data, profile {content['profile']}, seed {content['seed']}"
+        data = f"{SOURCES[content['source']]}, profile {content['profile']}, seed {content['seed']}"
         lines += ["", f"### {data[0].upper()}{data[1:]}"]
         for split, metrics in _by_split(content["metrics"]).items():
             lines += ["", f"**{split.replace('_', ' ')}**", "", *_table(metrics)]
@@ -88,22 +89,34 @@ def _by_split(metrics):
 
 
 def _table(metrics):
-    """Models as rows and metrics as columns, where the names allow it; a plain list otherwise."""
-    rows, columns = {}, {}
+    """Quantities that several models have as columns, models as rows; all others as a list below."""
+    rows, columns = defaultdict(dict), defaultdict(list)
     for name, metric in metrics:
         model, _, quantity = name.partition("/")
-        rows.setdefault(model if quantity else "", {})[quantity or model] = metric
-        arrow = {"higher": " ↑", "lower": " ↓"}.get(metric["better"], "")
-        columns.setdefault(quantity or model, (quantity or model).replace("_", " ").replace("/", " ") + arrow)
-    if len(columns) > 6 or not any(rows):
-        header = ["| Quantity | Value |", "|---|---|"]
-        return header + [f"| {name.replace('_', ' ')} | {_value(metric)} |" for name, metric in metrics]
-    header = ["| Model | " + " | ".join(columns.values()) + " |", "|---|" + "---|" * len(columns)]
-    body = [
-        f"| {model.replace('_', ' ')} | " + " | ".join(_value(found.get(c)) for c in columns) + " |"
-        for model, found in rows.items()
-    ]
-    return header + body
+        rows[model][quantity] = metric
+        columns[quantity].append(model)
+    shared = [quantity for quantity, models in columns.items() if quantity and len(models) > 1]
+    lines, listed = [], metrics
+    if shared:
+        arrows = {"higher": " ↑", "lower": " ↓", "": ""}
+        heads = [_words(q) + arrows[rows[columns[q][0]][q]["better"]] for q in shared]
+        lines += ["| Model | " + " | ".join(heads) + " |", "|---|" + "---|" * len(shared)]
+        lines += [
+            f"| {_words(model)} | " + " | ".join(_value(found.get(q)) for q in shared) + " |"
+            for model, found in rows.items()
+            if set(found) & set(shared)
+        ]
+        listed = [(name, metric) for name, metric in metrics if name.partition("/")[2] not in shared]
+    if listed:
+        lines += [""] * bool(lines) + ["| Quantity | Value |", "|---|---|"]
+        lines += [f"| {_words(name)} | {_value(metric)} |" for name, metric in listed]
+    return lines
+
+
+def _words(name):
+    return (
+        name.replace("/", ", ").replace("_", " ").replace("auroc", "AUROC").replace(" f1", " F1").replace("ppv", "PPV")
+    )
 
 
 def _value(metric):

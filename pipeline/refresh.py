@@ -1,11 +1,15 @@
 """Bring executed notebooks and recorded results from ``_build`` back into the checkout.
 
-    python -m pipeline.refresh                                           the chapters, with their defaults
-    python -m pipeline.refresh --real source=mitdb profile=full only=07  pages of book/real
+python -m pipeline.refresh                                           the chapters, with their defaults
+python -m pipeline.refresh --real source=mitdb profile=full only=07  pages of book/real
 """
 
+import json
+import re
 import shutil
 import sys
+
+import nbformat
 
 from pipeline import chapters, pages
 
@@ -27,9 +31,31 @@ def refresh_real(given):
     for name, parameters in chapters.parameters_for(selected, given).items():
         run = chapters.BUILD / "runs" / chapters.run_name(parameters)
         REAL.mkdir(exist_ok=True)
-        shutil.copy(run / f"{name}.ipynb", REAL / f"{name}_{parameters['source']}.ipynb")
+        facts = json.loads((run / f"{name}.run.json").read_text())
+        page = real_page(nbformat.read(run / f"{name}.ipynb", 4), facts)
+        nbformat.write(page, REAL / f"{name}_{parameters['source']}.ipynb")
         results = _copy_results(run, name)
         shutil.copy(run / f"{name}.run.json", pages.RESULTS / results.replace(".json", ".run.json"))
+
+
+def real_page(notebook, run):
+    """An executed chapter as a page of its own: says what it is, and its links lead from where it lies."""
+    name, values = run["chapter"], run["parameters"]
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"\]\(\.\./book/", "](../", cell.source)
+            cell.source = re.sub(r"\]\((\d\d_\w+\.ipynb)\)", r"](../../notebooks/\1)", cell.source)
+    note = (
+        f"> This page is [the chapter](../../notebooks/{name}.ipynb) as executed on {run['date']} with"
+        f" `source={values['source']}` and `profile={values['profile']}`, in {run['seconds'] / 60:.0f} minutes"
+        f" ({run['device']}). Its numbers are of that data set alone. [All results](../results.md)."
+    )
+    first = notebook.cells[0]
+    heading = f"# {run['title']}"
+    if heading not in first.source:
+        raise ValueError(f"{name}: the first cell does not begin with the title {run['title']!r}")
+    first.source = first.source.replace(heading, f"{heading}: {pages.SOURCES[values['source']]}\n\n{note}", 1)
+    return notebook
 
 
 def _copy_results(run, name):

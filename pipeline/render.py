@@ -1,6 +1,6 @@
 """Render the book from a staged tree, strictly, so that the checkout stays clean and no warning passes.
 
-    python -m pipeline.render
+python -m pipeline.render
 """
 
 import importlib.metadata

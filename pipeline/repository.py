@@ -1,6 +1,6 @@
 """Set the address of the repository everywhere that it stands; ``repository.url`` in _config.yml is the place.
 
-    python -m pipeline.repository https://github.com/you/your-book
+python -m pipeline.repository https://github.com/you/your-book
 """
 
 import re

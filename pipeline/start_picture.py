@@ -1,6 +1,6 @@
 """Draw ``book/_static/start.png``: a strip of a simulated record, each beat in the colour of its class.
 
-    python -m pipeline.start_picture
+python -m pipeline.start_picture
 """
 
 import matplotlib

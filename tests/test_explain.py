@@ -72,9 +72,7 @@ def test_layer_by_module_equals_layer_by_name_and_batches_do_not_matter(case):
     model, wave, _ = case
     expected = explain.grad_cam(model, wave[:40], "body.4")
     np.testing.assert_array_equal(explain.grad_cam(model, wave[:40], model.body[4]), expected)
-    np.testing.assert_allclose(
-        explain.grad_cam(model, wave[:40], "body.4", batch_size=7), expected, atol=1e-5
-    )
+    np.testing.assert_allclose(explain.grad_cam(model, wave[:40], "body.4", batch_size=7), expected, atol=1e-5)
 
 
 def test_agrees_with_the_definition(case):
@@ -181,9 +179,7 @@ def test_random_weights_give_other_maps(case):
     before = [p.clone() for p in model.parameters()]
     agreement = explain.randomised_weights_check(model, wave[:100], model.body[4])
     assert agreement.shape == (100,) and np.nanmean(agreement) < 0.6
-    np.testing.assert_array_equal(
-        agreement, explain.randomised_weights_check(model, wave[:100], model.body[4])
-    )
+    np.testing.assert_array_equal(agreement, explain.randomised_weights_check(model, wave[:100], model.body[4]))
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
     maps = explain.grad_cam(model, wave[:100], "body.4")
     np.testing.assert_allclose(explain._correlation(maps, 3 * maps + 1), 1, rtol=1e-5)

@@ -26,9 +26,7 @@ SYMBOLS = np.array(list("NNNNNNNVNNNNANNNNFNNNNNNLNNNNNQNNNNNENNN"))
 REAL = Path(os.environ.get("CARDIO_DATA", "")) / "mitdb"
 real = [
     pytest.mark.real,
-    pytest.mark.skipif(
-        not (REAL / "234.dat").is_file(), reason="no MIT-BIH records in the folder CARDIO_DATA"
-    ),
+    pytest.mark.skipif(not (REAL / "234.dat").is_file(), reason="no MIT-BIH records in the folder CARDIO_DATA"),
 ]
 
 
@@ -89,9 +87,7 @@ def test_what_is_written_is_read_back(folder):
         assert beats["time"].attrs["units"] == "s"
         np.testing.assert_allclose(np.diff(beats["time"]), 0.008)
         assert float(beats["time"][0 if layout == "kachuee" else 64]) == 0
-    np.testing.assert_allclose(
-        beats["wave"], ecg.beat_windows_centred(record.signal, 360, record.samples), atol=0.01
-    )
+    np.testing.assert_allclose(beats["wave"], ecg.beat_windows_centred(record.signal, 360, record.samples), atol=0.01)
 
 
 def test_the_lead_is_found_by_its_name(folder):
@@ -99,9 +95,7 @@ def test_the_lead_is_found_by_its_name(folder):
     first = write(folder / "mitdb", "115")
     signal, fs, _ = heartbeats.read_lead(folder / "mitdb" / "114.hea", "MLII")
     assert np.ptp(signal) > 1 and fs == 360
-    np.testing.assert_allclose(
-        heartbeats.read_lead(folder / "mitdb/115.hea", "mlii")[0], first.signal, atol=0.005
-    )
+    np.testing.assert_allclose(heartbeats.read_lead(folder / "mitdb/115.hea", "mlii")[0], first.signal, atol=0.005)
 
 
 def test_two_records_of_one_patient(folder):
@@ -384,9 +378,7 @@ def test_ptb_records_that_do_not_fit(ptbdb):
     with pytest.warns(UserWarning, match="left out"):
         beats = heartbeats.load("ptbdb")
     assert set(beats["label"].values) == {"infarction"}
-    assert (
-        "record patient104/s0306lre is left out: s0306lre.hea names s0306lre.dat" in beats.attrs["warnings"]
-    )
+    assert "record patient104/s0306lre is left out: s0306lre.hea names s0306lre.dat" in beats.attrs["warnings"]
     assert "s0374lre.hea names no lead ii (only i, iii, v1)" in beats.attrs["warnings"]
 
 
@@ -603,9 +595,7 @@ class TestMitdb:
         signal, _, _ = heartbeats.read_lead(REAL / "114.hea", "MLII")
         np.testing.assert_allclose(signal, wfdb.rdrecord(str(REAL / "114")).p_signal[:, 1], atol=1e-6)
 
-    @pytest.mark.parametrize(
-        ("name", "other"), [("100", "103"), ("114", "115"), ("208", "203"), ("221", "222")]
-    )
+    @pytest.mark.parametrize(("name", "other"), [("100", "103"), ("114", "115"), ("208", "203"), ("221", "222")])
     def test_annotations_of_another_record_are_noticed(self, folder, name, other):
         place = folder / "mitdb"
         place.mkdir()

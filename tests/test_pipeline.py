@@ -118,10 +118,29 @@ def test_results_page_puts_models_in_rows_and_names_the_data(monkeypatch):
     name = chapters.find()[0].name
     content = {"chapter": name, "source": "simulated", "profile": "fast", "seed": 0}
     content["metrics"] = [metric("patient/ours/f1/V", 0.5), metric("patient/forest/f1/V", 0.25)]
+    content["metrics"] += [metric("patient/ours/auroc", 0.75)]
     monkeypatch.setattr(pages, "recorded", lambda: [content])
     page = pages.results()
-    assert "Simulated data, profile fast" in page
+    assert "Simulated records, profile fast" in page
     assert "| ours | 0.500 (0.100 to 0.900) |" in page and "| forest | 0.250" in page
+    assert "| Model | f1, V ↑ |" in page and "| ours, AUROC | 0.750" in page
+
+
+def test_a_page_on_real_recordings_says_what_it_is_and_leads_from_where_it_lies():
+    cell = nbformat.v4.new_markdown_cell("# T\n\n[a](../book/references.md#x) [b](06_other.ipynb)")
+    run = {"chapter": "07_t", "title": "T", "parameters": {"source": "mitdb", "profile": "full"}}
+    run |= {"date": "2026-01-02", "seconds": 120, "device": "two cores"}
+    page = refresh.real_page(nbformat.v4.new_notebook(cells=[cell]), run).cells[0].source
+    assert page.startswith("# T: MIT-BIH records\n\n> This page is [the chapter](../../notebooks/07_t.ipynb)")
+    assert "2026-01-02" in page and "in 2 minutes" in page
+    assert "[a](../references.md#x) [b](../../notebooks/06_other.ipynb)" in page
+
+
+def test_results_and_status_show_what_is_committed():
+    real = {p.name.removesuffix(".run.json") for p in pages.RESULTS.glob("*.run.json")}
+    assert real and all((pages.RESULTS / f"{name}.json").is_file() for name in real)
+    assert pages.results().count("records, profile full") == len(real)
+    assert all(f"| {name.split('.')[1]} | {name.split('.')[2]} |" in pages.status() for name in real)
 
 
 def test_the_address_of_the_repository_is_replaced_everywhere(tmp_path, monkeypatch):

@@ -67,9 +67,7 @@ def means():
     return pd.DataFrame(np.sin(np.arange(40))[None] * [[1], [2]], index=["N", "V"])
 
 
-HISTORY = pd.DataFrame(
-    {"train_loss": [2.0, 1.0], "validation_loss": [2.0, 1.5], "metric": [0.1, 0.5]}, index=[1, 2]
-)
+HISTORY = pd.DataFrame({"train_loss": [2.0, 1.0], "validation_loss": [2.0, 1.5], "metric": [0.1, 0.5]}, index=[1, 2])
 SPANS = {"P": (0.02, 0.05), "QRS": (0.1, 0.15)}
 TIME = np.arange(40) / 125
 DELETION = pd.DataFrame({"most": [1, 0.2], "random": [1, 0.6], "least": [1, 0.9]}, index=[0.0, 0.5])

@@ -34,9 +34,7 @@ def test_lowpass_and_bandpass_keep_their_band():
 
 def test_gain_at_the_corner_is_one_half():
     for order in (1, 2, 4):
-        assert rms(signals.highpass(sine(5), FS, 5, order=order)) / rms(sine(5)) == pytest.approx(
-            0.5, abs=0.01
-        )
+        assert rms(signals.highpass(sine(5), FS, 5, order=order)) / rms(sine(5)) == pytest.approx(0.5, abs=0.01)
 
 
 def test_axis_and_type():

@@ -22,9 +22,7 @@ def data(n=400, seed=0):
 
 def network(dropout=0.0):
     torch.manual_seed(3)
-    return nn.Sequential(
-        nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 2)
-    )
+    return nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 2))
 
 
 def accuracy(target, output):
@@ -39,9 +37,7 @@ def run(model=None, train=None, validation=None, **options):
     defaults = dict(loss=LOSS, metric=accuracy, epochs=6, batch_size=64, learning_rate=0.02, precision="32")
     defaults |= dict(accelerator="cpu")
     model = network() if model is None else model
-    return training.fit(
-        model, data() if train is None else train, validation or data(200, 1), **(defaults | options)
-    )
+    return training.fit(model, data() if train is None else train, validation or data(200, 1), **(defaults | options))
 
 
 def test_learns_and_returns_the_best_weights():

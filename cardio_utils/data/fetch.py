@@ -53,9 +53,7 @@ def folder():
         return cache() / "data"
     path = Path(os.environ["CARDIO_DATA"]).expanduser()
     if not path.is_dir():
-        raise FetchError(
-            f"CARDIO_DATA is {path}, which is no folder. Make it, or set CARDIO_DATA to another one."
-        )
+        raise FetchError(f"CARDIO_DATA is {path}, which is no folder. Make it, or set CARDIO_DATA to another one.")
     return path
 
 
@@ -77,9 +75,7 @@ def lock(name):
 def _explain(error, target):
     """The same failure to write as a `FetchError` that names the folder."""
     if error.errno == errno.ENOSPC:
-        return FetchError(
-            f"No space is left in {target.parent} for {target.name}. Free some, or set CARDIO_DATA."
-        )
+        return FetchError(f"No space is left in {target.parent} for {target.name}. Free some, or set CARDIO_DATA.")
     return FetchError(
         f"{target.name} cannot be written in {target.parent} ({error}). Set CARDIO_DATA to another folder."
     )
@@ -228,9 +224,7 @@ def retrieve(url, known_hash, target):
             downloader = _downloader(part, resume=known_hash is not None)
             pooch.retrieve(url, known_hash, fname=target.name, path=target.parent, downloader=downloader)
         except requests.RequestException as error:
-            raise FetchError(
-                f"{target.name} could not be downloaded from {url} ({error}). {remedy}"
-            ) from error
+            raise FetchError(f"{target.name} could not be downloaded from {url} ({error}). {remedy}") from error
         except FetchError as error:
             part.unlink(missing_ok=True)
             raise FetchError(f"{target.name}: {error} {remedy}") from None
@@ -238,9 +232,7 @@ def retrieve(url, known_hash, target):
             part.unlink(missing_ok=True)
             raise _explain(error, target) from error
         except ValueError as error:
-            raise FetchError(
-                f"{target.name} from {url} has a wrong checksum and was thrown away. {remedy}"
-            ) from error
+            raise FetchError(f"{target.name} from {url} has a wrong checksum and was thrown away. {remedy}") from error
         finally:
             logger.setLevel(level)
     return target
@@ -331,13 +323,9 @@ def unpack(archive, target):
                 for name, ordinary in _members(contents):
                     path = PurePosixPath(name.replace("\\", "/"))
                     if not ordinary or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-                        raise FetchError(
-                            f"{archive} is not unpacked: its member {name!r} is unsafe. Do not trust it."
-                        )
+                        raise FetchError(f"{archive} is not unpacked: its member {name!r} is unsafe. Do not trust it.")
                 options = {"filter": "data"} if opener is tarfile.open else {}
                 contents.extractall(temporary, **options)
         except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
-            raise FetchError(
-                f"{archive} is no archive, or damaged ({error}). Remove and download it again."
-            ) from error
+            raise FetchError(f"{archive} is no archive, or damaged ({error}). Remove and download it again.") from error
     return target

@@ -89,8 +89,7 @@ def _dataset(columns, layout, attrs):
     unit = "mV" if layout == "centred" else "1"
     return xr.Dataset(
         {"wave": (("beat", "time"), columns["wave"], {"units": unit})},
-        coords=beat
-        | {"time": ("time", steps / ecg.BEAT_FS, {"units": "s", "long_name": "time from the R peak"})},
+        coords=beat | {"time": ("time", steps / ecg.BEAT_FS, {"units": "s", "long_name": "time from the R peak"})},
         attrs={"layout": layout, "fs": ecg.BEAT_FS, "groups": "patient", "duplicates_removed": 0} | attrs,
     )
 
@@ -204,9 +203,7 @@ def read_lead(header, lead):
     digital = record.d_signal[:, 0]
     expected = about.checksum[channel]
     if expected is not None and (int(digital.sum()) - expected) % 65536:
-        raise ValueError(
-            f"{data.name} is damaged or of another record: its checksum is not that of {header.name}"
-        )
+        raise ValueError(f"{data.name} is damaged or of another record: its checksum is not that of {header.name}")
     return record.dac()[:, 0].astype(np.float32), float(about.fs), about.comments
 
 
@@ -361,9 +358,7 @@ def _download_records(about, source, records, place):
         records = DS1 + DS2 if source == "mitdb" else [n for n in stems if n.startswith("patient")]
     wanted = [f"{record}{suffix}" for record in records for suffix in about.suffixes]
     if unknown := [name for name in wanted if name not in hashes]:
-        raise fetch.FetchError(
-            f"{', '.join(unknown[:5])}: not among the files of {about.url}. Check the record names."
-        )
+        raise fetch.FetchError(f"{', '.join(unknown[:5])}: not among the files of {about.url}. Check the record names.")
     for name in tqdm(wanted, desc=source, unit="file", disable=not watched(), leave=False):
         if not (place / name).exists():
             fetch.retrieve(about.url + name, f"sha256:{hashes[name]}", place / name)
@@ -471,9 +466,7 @@ def _cached(name, parts, facts, build):
     `parts` tells one wish from another (layout, records): a newer file replaces the older one of the same
     wish.
     """
-    digests = [
-        hashlib.sha256(json.dumps(x).encode()).hexdigest()[:16] for x in (parts, [facts, _code_version()])
-    ]
+    digests = [hashlib.sha256(json.dumps(x).encode()).hexdigest()[:16] for x in (parts, [facts, _code_version()])]
     place = fetch.cache() / "beats"
     path = place / f"{name}-{digests[0]}-{digests[1]}.npz"
     try:
@@ -508,9 +501,7 @@ def _load_wfdb(source, layout, records):
     folder = fetch.folder() / source
     if not folder.exists():
         download(source, records)
-    remedy = (
-        f"heartbeats.download({source!r}) fetches what is missing; CARDIO_DATA names the folder of all sets."
-    )
+    remedy = f"heartbeats.download({source!r}) fetches what is missing; CARDIO_DATA names the folder of all sets."
     if not any(folder.rglob("*.hea")):
         raise ValueError(f"{folder} holds no WFDB record (.hea). {remedy}")
     names = list(about.names(folder)) if records is None else [str(name) for name in records]
@@ -538,9 +529,7 @@ def _load_kaggle(layout, records):
         raise ValueError("Kaggle's tables exist in the layout 'kachuee' only: the P wave was cut off")
     names = ("mitbih_train", "mitbih_test") if records is None else tuple(records)
     if not set(names) <= set(_TABLES) or len({_TABLES[name] for name in names}) != 1:
-        raise ValueError(
-            f"records must be tables of one kind out of {', '.join(_TABLES)}, not {', '.join(names)}"
-        )
+        raise ValueError(f"records must be tables of one kind out of {', '.join(_TABLES)}, not {', '.join(names)}")
     folder = next((f for n in ("heartbeat", "ecg_dataset") if (f := fetch.folder() / n).exists()), None)
     folder = folder or download("kaggle")
     paths = [folder / f"{name}.csv" for name in names]
@@ -554,9 +543,7 @@ def _load_kaggle(layout, records):
 
     def build():
         parts = [_read_table(path, _TABLES[path.stem]) for path in paths]
-        return _dataset(
-            {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}, layout, attrs
-        )
+        return _dataset({key: np.concatenate([part[key] for part in parts]) for key in parts[0]}, layout, attrs)
 
     return _cached("kaggle", [str(folder), names], _file_facts(paths), build)
 
@@ -670,15 +657,11 @@ def check(dataset):
     def refuse(wrong, reason):
         if wrong.any():
             first = int(np.argmax(wrong))
-            raise ValueError(
-                f"record {dataset['record'].values[first]}: {reason} (beat {first}, {wrong.sum()} in all)"
-            )
+            raise ValueError(f"record {dataset['record'].values[first]}: {reason} (beat {first}, {wrong.sum()} in all)")
 
     wave = dataset["wave"].values
     refuse(~np.isfinite(wave).all(axis=1), "the wave holds missing or infinite values")
-    refuse(
-        ~np.isin(dataset["label"].values, ["", *ecg.AAMI, "healthy", "infarction"]), "the label is unknown"
-    )
+    refuse(~np.isin(dataset["label"].values, ["", *ecg.AAMI, "healthy", "infarction"]), "the label is unknown")
     refuse(dataset["patient"].values == "", "the patient is unnamed")
     if layout == "kachuee":
         refuse((wave.min(axis=1) < 0) | (wave.max(axis=1) > 1), "the wave leaves [0, 1]")

@@ -106,9 +106,7 @@ def rr_scatter(dataset, classes=None, n=1500, seed=0, ax=None):
     """
     ax = new_axes(ax, size=(5.2, 4.6))
     labels = dataset.label.values
-    before, after = (
-        (dataset[name] / dataset.rr_mean).values.astype(float) for name in ("rr_before", "rr_after")
-    )
+    before, after = ((dataset[name] / dataset.rr_mean).values.astype(float) for name in ("rr_before", "rr_after"))
     known = np.isfinite(before) & np.isfinite(after)
     rng = np.random.default_rng(seed)
     ax.axhline(1, color="#CFCFCF", linewidth=1.2, zorder=0)
@@ -116,9 +114,7 @@ def rr_scatter(dataset, classes=None, n=1500, seed=0, ax=None):
     for name in _classes(labels) if classes is None else classes:
         rows = np.flatnonzero((labels == name) & known)
         rows = rng.choice(rows, min(n, len(rows)), replace=False)
-        ax.scatter(
-            before[rows], after[rows], s=7, alpha=0.4, linewidths=0, color=class_colour(name), label=name
-        )
+        ax.scatter(before[rows], after[rows], s=7, alpha=0.4, linewidths=0, color=class_colour(name), label=name)
     ax.set(xlim=(0.3, 1.9), ylim=(0.3, 1.9), aspect="equal")
     ax.set(xlabel="RR before / local mean RR", ylabel="RR after / local mean RR")
     legend = ax.legend(title="class", markerscale=2.5, loc="upper right")
@@ -207,9 +203,7 @@ def _shade(ax, spans):
     for name, (start, end) in (spans or {}).items():
         ax.axvspan(1000 * start, 1000 * end, color=FAINT, alpha=0.55, linewidth=0, zorder=0)
         middle = (500 * (start + end), 0.985)
-        ax.annotate(
-            name, middle, xycoords=("data", "axes fraction"), ha="center", va="top", color=MUTED, fontsize=7
-        )
+        ax.annotate(name, middle, xycoords=("data", "axes fraction"), ha="center", va="top", color=MUTED, fontsize=7)
 
 
 def _classes(labels):

@@ -29,9 +29,7 @@ INK = "#333333"
 MUTED = "#767676"
 FAINT = "#E4E4E4"
 # From pale grey to dark red with steadily falling lightness: reads in greyscale, too.
-HEAT = mpl.colors.LinearSegmentedColormap.from_list(
-    "heat", ["#CFCFCF", "#F2B36B", "#E0631B", "#A31515", "#5B0A1E"]
-)
+HEAT = mpl.colors.LinearSegmentedColormap.from_list("heat", ["#CFCFCF", "#F2B36B", "#E0631B", "#A31515", "#5B0A1E"])
 
 
 def use():
