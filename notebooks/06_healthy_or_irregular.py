@@ -344,7 +344,7 @@ ax = plots.per_group_bars(worst, ylabel="balanced accuracy")
 # ## Your own recording
 #
 # `papermill 06_healthy_or_irregular.ipynb out.ipynb -r recording my_record.hea -r lead II` finds the beats of your record
-# and writes `my_record_beats.csv`: one row a beat with its time and the probability that it is irregular. It is a teaching
+# and writes `my_record_irregular.csv`: one row a beat with the sample of its R peak and the probability that it is irregular. It is a teaching
 # tool and not a medical device.
 
 # %%
@@ -355,7 +355,7 @@ if recording:
         rate / (1 - rate)
     )
     table = pd.DataFrame({"sample": own["sample"].values, "irregular": 1 / (1 + np.exp(-own_odds / heat))})
-    table.to_csv(f"{own.record.values[0]}_beats.csv", index=False)
+    table.to_csv(f"{own.record.values[0]}_irregular.csv", index=False)
 
 # %% [markdown]
 # ## Summary

@@ -61,7 +61,8 @@ fast = profile == "fast"
 # ## The data
 #
 # As in chapter 06, each beat comes in two layouts: from its R peak on, scaled and zero padded
-# ([Kachuee 2018](../book/references.md#kachuee2018)), and centred on the R peak in millivolts.
+# ([Kachuee 2018](../book/references.md#kachuee2018)), and centred on the R peak in millivolts. Beats that are equal to the last
+# digit are removed first.
 
 # %%
 size = {"n_patients": 48, "beats": 100} if fast else {"n_patients": 120, "beats": 600}
@@ -70,7 +71,10 @@ beats = heartbeats.load(source, layout="kachuee", seed=seed, **size)
 centred = heartbeats.load(source, layout="centred", seed=seed, **size)
 if not set(beats.label.values) <= set("NSVFQ") or beats.attrs["groups"] == "none":
     raise ValueError(f"{source} has other classes, or does not say which beat is whose: use simulated or mitdb")
+beats = heartbeats.drop_duplicates(beats.assign_coords(beat=np.arange(beats.sizes["beat"])))
+centred = centred.isel(beat=beats.beat.values)
 label, patient = beats.label.values, beats.patient.values
+record("data/duplicates_removed", beats.attrs["duplicates_removed"])
 for name in "NSVFQ":
     record(f"data/beats/{name}", int((label == name).sum()))
 

@@ -65,7 +65,7 @@ def execute(chapter, folder, parameters, threads):
         nbformat.write(pair(chapter), paired)
         given = [word for k, v in parameters.items() for word in _argument(k, v)]
         command = [sys.executable, "-m", "papermill", str(paired), str(executed), *given]
-        command += ["-k", "python3", "--no-progress-bar", "--log-level", "ERROR", "--cwd", scratch]
+        command += ["-k", "python3", "--no-progress-bar", "--log-level", "ERROR", "--cwd", str(folder)]
         # A short run is saved once at its end; a long one cell by cell, so that a crash keeps what was done.
         if not parameters:
             command += ["--no-request-save-on-cell-execute", "--autosave-cell-every", "0"]
@@ -76,16 +76,18 @@ def execute(chapter, folder, parameters, threads):
         raise SystemExit(_failure(chapter, executed, outcome))
     nbformat.write(clean(nbformat.read(executed, 4)), folder / f"{chapter.name}.ipynb")
     executed.unlink()
-    _finish_results(chapter, folder, parameters, seconds, source_hash)
+    _finish_results(chapter, folder, parameters, seconds, threads, source_hash)
     print(f"{chapter.name}: {seconds:.0f} s", flush=True)
 
 
 def _argument(name, value):
     """`-r` passes text as it is; `-p` would turn the record name "100" into a number."""
+    if name == "recording":
+        value = str(Path(value).resolve())  # the notebook runs in the folder of the run, where its table is kept
     return ["-r" if isinstance(value, str) else "-p", name, str(value)]
 
 
-def _finish_results(chapter, folder, parameters, seconds, source_hash):
+def _finish_results(chapter, folder, parameters, seconds, threads, source_hash):
     """Put the hash of the source into the results, and the facts of this run beside them."""
     values = chapter.parameters | parameters
     results = folder / f"{chapter.name}.{values['source']}.{values['profile']}.json"
@@ -101,7 +103,7 @@ def _finish_results(chapter, folder, parameters, seconds, source_hash):
         "results": results.name,
         "seconds": round(seconds, 1),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "device": f"{platform.machine()}, {os.environ.get('OMP_NUM_THREADS', os.cpu_count())} threads",
+        "device": f"{platform.machine()}, {threads} thread{'s' * (threads > 1)}",
         "source_hash": source_hash,
     }
     (folder / f"{chapter.name}.run.json").write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n")
@@ -125,5 +127,4 @@ def _failure(chapter, executed, outcome):
 
 if __name__ == "__main__":
     name, folder, parameters, threads = sys.argv[1:]
-    os.environ["OMP_NUM_THREADS"] = threads
     execute(Chapter(name), folder, json.loads(parameters), int(threads))

@@ -54,7 +54,7 @@ def real_page(notebook, run):
     heading = f"# {run['title']}"
     if heading not in first.source:
         raise ValueError(f"{name}: the first cell does not begin with the title {run['title']!r}")
-    first.source = first.source.replace(heading, f"{heading}: {pages.SOURCES[values['source']]}\n\n{note}", 1)
+    first.source = first.source.replace(heading, f"{heading} ({pages.SOURCES[values['source']]})\n\n{note}", 1)
     return notebook
 
 

@@ -131,7 +131,7 @@ def test_a_page_on_real_recordings_says_what_it_is_and_leads_from_where_it_lies(
     run = {"chapter": "07_t", "title": "T", "parameters": {"source": "mitdb", "profile": "full"}}
     run |= {"date": "2026-01-02", "seconds": 120, "device": "two cores"}
     page = refresh.real_page(nbformat.v4.new_notebook(cells=[cell]), run).cells[0].source
-    assert page.startswith("# T: MIT-BIH records\n\n> This page is [the chapter](../../notebooks/07_t.ipynb)")
+    assert page.startswith("# T (MIT-BIH records)\n\n> This page is [the chapter](../../notebooks/07_t.ipynb)")
     assert "2026-01-02" in page and "in 2 minutes" in page
     assert "[a](../references.md#x) [b](../../notebooks/06_other.ipynb)" in page
 

@@ -63,8 +63,9 @@ def test_a_notebook_runs_alone_in_an_empty_folder(python, tmp_path):
         "import nbformat; from nbclient import NotebookClient; book = nbformat.read('alone.ipynb', 4);"
         "NotebookClient(book, kernel_name='python3', timeout=600).execute(); nbformat.write(book, 'alone.ipynb')"
     )
-    # No environment of ours, no way to install: what the wheel brought has to be enough.
+    # No environment of ours, no way to install, no network: what the wheel brought has to be enough.
     environment = {"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": str(tmp_path / "home"), "PIP_NO_INDEX": "1"}
+    environment |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     environment |= {k: os.environ[k] for k in ("LANG", "OMP_NUM_THREADS") if k in os.environ}
     subprocess.run([str(python), "-c", code], cwd=tmp_path, env=environment, check=True)
     cells = nbformat.read(tmp_path / "alone.ipynb", 4).cells
