@@ -268,9 +268,9 @@ evaluation.class_table(true, said[seed], groups, [c for c in CLASSES if (true ==
 # %% [markdown]
 # ## Where it fails
 #
-# S beats sit in few patients, and each of them counts as much as all others together. The bars show the sensitivity to S in
-# each test patient who has any; results are also given without the patient who has most of them (in DS2 record 232, three
-# quarters of all S beats there).
+# S beats sit in few patients, and one of them may hold most. The bars show the sensitivity to S in each test patient who has
+# any; results are also given without the patient who has most of them (in DS2 record 232, three quarters of all S beats
+# there).
 
 # %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Sensitivity to S beats in each test patient that has some, worst first."}}
 many = pd.Series(groups[true == "S"]).value_counts().index[0]
@@ -362,8 +362,8 @@ if recording:
 #
 # - The best models promise more on random beats than they keep for new patients; the difference is the price of the split.
 # - Seen against its own record, a beat tells more than its window does: timing, P wave, width of the QRS complex.
-# - A small training set can be given rhythms that it lacks, made of its own beats. S remains the hard class, in some
-#   patients all of it is missed, and F is hardly recognised at all by anything trained on few patients.
+# - A small training set can be given rhythms that it lacks, made of its own beats. On real records S and F remain hard all the
+#   same: [what they gave](../book/ecg.md).
 # - Maps of importance passed a test with random weights and a test by deletion before they were shown to you as evidence.
 # - The numbers are of the data named in the parameters cell; [results](../book/results.md) lists them beside those of real
 #   records.
