@@ -39,10 +39,23 @@ def clean(notebook):
     for number, cell in enumerate(notebook.cells):
         cell.id = hashlib.sha256(f"{number}\0{cell.source}".encode()).hexdigest()[:8]
         cell.metadata = nbformat.from_dict({k: cell.metadata[k] for k in KEPT_CELL_METADATA if cell.metadata.get(k)})
+        if cell.cell_type == "code":
+            cell.outputs = _merged(cell.outputs)
         for output in cell.get("outputs", []):
             if "metadata" in output:
                 output.metadata = nbformat.from_dict({})
     return notebook
+
+
+def _merged(outputs):
+    """Printed text in one piece: how a kernel cuts it into messages depends on how busy the machine is."""
+    merged = []
+    for output in outputs:
+        if merged and output.output_type == "stream" and output.get("name") == merged[-1].get("name"):
+            merged[-1].text += output.text
+        else:
+            merged.append(output)
+    return merged
 
 
 def execute(chapter, folder, parameters, threads):
@@ -127,4 +140,7 @@ def _failure(chapter, executed, outcome):
 
 if __name__ == "__main__":
     name, folder, parameters, threads = sys.argv[1:]
-    execute(Chapter(name), folder, json.loads(parameters), int(threads))
+    try:
+        execute(Chapter(name), folder, json.loads(parameters), int(threads))
+    except KeyboardInterrupt:
+        raise SystemExit(f"{name}: interrupted, nothing is lost: the same command goes on") from None

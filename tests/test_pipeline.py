@@ -94,6 +94,16 @@ def test_execution_leaves_a_clean_notebook_and_its_results(tiny, tmp_path):
     assert json.loads((out / "01_tiny.run.json").read_text())["parameters"]["seed"] == 1
 
 
+def test_printed_text_is_one_output_however_the_kernel_cut_it():
+    def printed(text):
+        return nbformat.v4.new_output("stream", name="stdout", text=text)
+
+    figure = nbformat.v4.new_output("display_data", data={"text/plain": "x"})
+    cell = nbformat.v4.new_code_cell("print()", outputs=[printed("a\n"), printed("b\n"), figure, printed("c\n")])
+    cut = execute.clean(nbformat.v4.new_notebook(cells=[cell])).cells[0].outputs
+    assert [o.get("text") for o in cut] == ["a\nb\n", None, "c\n"]
+
+
 def test_ids_of_cells_are_stable(tiny):
     assert [c.id for c in execute.pair(tiny).cells] == [c.id for c in execute.pair(tiny).cells]
 
