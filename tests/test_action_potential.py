@@ -303,7 +303,8 @@ def test_prominence_is_what_peak_widths_measures(beat, seed, noise):
 
 def test_both_definitions_against_ap_features():
     # Its crossings come from a cubic spline, ours from straight lines; rest and peak are handed over.
-    features = pytest.importorskip("ap_features").features
+    from ap_features import features
+
     for duration in (150, 400, 800):
         x = smooth_beat(duration)
         width = ap.apd(x, FS, range(10, 100, 10), definition="prominence")
