@@ -10,7 +10,14 @@ from cardio_utils.notebook import format_number
 from pipeline import chapters
 
 RESULTS = chapters.ROOT / "book" / "results"
-SOURCES = {"simulated": "simulated records", "mitdb": "MIT-BIH records", "ptbdb": "PTB Diagnostic records"}
+SOURCES = {
+    "simulated": "simulated recordings",
+    "mitdb": "MIT-BIH records",
+    "ptbdb": "PTB Diagnostic records",
+    "features": "published feature table of six nanoelectrode recordings",
+    "optical": "optical action potentials of hiPSC cardiomyocytes",
+    "nea": "published nanoelectrode recordings",
+}
 RUNS = chapters.BUILD / "runs" / "default"
 
 
@@ -28,7 +35,8 @@ def results():
         "",
         "Every number that the chapters recorded, each beside its baselines, with 95 % intervals where they were",
         "measured. A table names its data: numbers of simulated data say nothing about patients, and must not be",
-        "set beside published ones. In brackets: the 95 % interval, found by resampling whole patients. Arrows",
+        "set beside published ones. In brackets: the 95 % interval, found by resampling whole patients,",
+        "cells or recordings. Arrows",
         "show the better direction.",
     ]
     titles = {c.name: c.title for c in chapters.find()}

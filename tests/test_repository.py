@@ -13,16 +13,29 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LIGHT = ["torch", "lightning", "xgboost", "captum", "shap", "matplotlib", "pandas", "numba", "wfdb"]
+LIGHT = [
+    "torch",
+    "lightning",
+    "xgboost",
+    "captum",
+    "shap",
+    "matplotlib",
+    "pandas",
+    "numba",
+    "wfdb",
+    "statsmodels",
+    "optuna",
+]
 ROOMS = [
     ["signals"],
     ["action_potential", "ecg", "beat_features", "events"],
-    ["physics"],
+    ["physics", "residuals"],
     ["simulate"],
     ["data"],
     ["models"],
     ["losses", "training"],
     ["evaluation"],
+    ["agreement", "regression", "sites"],
     ["explain", "plots"],
     ["notebook"],
 ]
