@@ -2,16 +2,20 @@
 #
 #   snakemake --cores 2                                    the book (what `make book` calls)
 #   snakemake --cores 2 --config source=mitdb only=07      chapter 07 with another parameter, no rendering
+#   snakemake --cores 2 --config sweep=04_pia_unet         one run for each row of sweeps/04_pia_unet.tsv
 #
 # A chapter runs again when its source, its parameters or a module of cardio_utils that it imports has changed.
 import json
+import re
 import sys
 from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
-from pipeline import chapters
+from pipeline import chapters, sweep
 
-GIVEN = {k: v for k, v in config.items() if k != "only"}
+SWEEP = config.get("sweep", "")
+ROWS = sweep.rows(SWEEP).to_dict("records") if SWEEP else []
+GIVEN = {k: v for k, v in config.items() if k not in ("only", "sweep")}
 CHAPTERS = chapters.select(config.get("only", ""))
 PARAMETERS = chapters.parameters_for(CHAPTERS, GIVEN)
 THREADS = max(1, workflow.cores // max(1, min(len(CHAPTERS), workflow.cores)))
@@ -34,7 +38,7 @@ RENDER = not config  # other parameters, or some of the chapters, make runs; the
 rule book:
     default_target: True
     input:
-        "_build/html/index.html" if RENDER else EXECUTED,
+        "_build/html/index.html" if RENDER else f"_build/sweeps/{SWEEP}.csv" if SWEEP else EXECUTED,
 
 
 rule notebooks:
@@ -61,6 +65,33 @@ for chapter in CHAPTERS:
         priority: last_seconds(chapter)
         shell:
             "{sys.executable} -m pipeline.execute {params.name} {params.folder} '{params.parameters}' {threads}"
+
+
+if SWEEP:
+    CHAPTER = chapters.Chapter(SWEEP)
+    RUNS = {sweep.folder(SWEEP, row).relative_to(chapters.ROOT).as_posix(): row for row in ROWS}
+
+    rule sweep_run:
+        input:
+            CHAPTER.source.relative_to(chapters.ROOT).as_posix(),
+            [m.relative_to(chapters.ROOT).as_posix() for m in CHAPTER.modules],
+        output:
+            f"{{run}}/{SWEEP}.ipynb",
+        wildcard_constraints:
+            run="|".join(map(re.escape, RUNS)),
+        params:
+            parameters=lambda wildcards: json.dumps(RUNS[wildcards.run], sort_keys=True),
+        shell:
+            f"{{sys.executable}} -m pipeline.execute {SWEEP} {{wildcards.run}} '{{params.parameters}}' 1"
+
+    rule sweep:
+        input:
+            [f"{run}/{SWEEP}.ipynb" for run in RUNS],
+        output:
+            f"_build/sweeps/{SWEEP}.csv",
+            f"_build/sweeps/{SWEEP}.png",
+        shell:
+            f"{{sys.executable}} -m pipeline.sweep {SWEEP}"
 
 
 rule render:

@@ -8,7 +8,7 @@ import sys
 import nbformat
 import pytest
 
-from pipeline import chapters, execute, pages, refresh, render, repository
+from pipeline import chapters, execute, pages, refresh, render, repository, sweep
 
 ROOT = chapters.ROOT
 SOURCE = """# %% [markdown]
@@ -180,3 +180,39 @@ def test_a_second_refresh_changes_nothing(tmp_path, monkeypatch):
     refresh._copy_results(run, chapter.name)
     assert (tmp_path / "results" / name).read_bytes() == (ROOT / "book" / "results" / name).read_bytes()
     assert nbformat.writes(execute.clean(nbformat.reads(before.decode(), 4))).encode() == before.rstrip(b"\n")
+
+
+@pytest.fixture
+def table(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "FOLDER", tmp_path)
+    monkeypatch.setattr(sweep, "BUILD", tmp_path / "build")
+    return tmp_path / "01_tiny.tsv"
+
+
+def test_a_sweep_runs_the_chapter_for_each_row_and_collects_what_it_recorded(table, tiny):
+    table.write_text("seed\n1\n2\n")
+    for row in sweep.rows("01_tiny").to_dict("records"):
+        execute.execute(tiny, sweep.folder("01_tiny", row), row, 1)
+    sweep.main("01_tiny")
+    collected = (sweep.BUILD / "01_tiny.csv").read_text().splitlines()
+    assert collected == [
+        "seed,name,value,unit,better",
+        "1,all/ours/answer,43.0,ms,higher",
+        "2,all/ours/answer,44.0,ms,higher",
+    ]
+    assert (sweep.BUILD / "01_tiny.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    "content, message", [("sed\n1\n", "sed is no parameter.*seed"), ("seed\n1\n1\n", "row 3 stands there twice")]
+)
+def test_a_sweep_that_does_not_fit_its_chapter_is_refused(table, content, message):
+    table.write_text(content)
+    with pytest.raises(SystemExit, match=message):
+        sweep.rows("01_tiny")
+
+
+def test_an_unknown_sweep_is_refused_with_the_known_ones(table):
+    table.write_text("seed\n1\n")
+    with pytest.raises(SystemExit, match=r"no sweep 02_other; there are: 01_tiny"):
+        sweep.rows("02_other")

@@ -1,0 +1,98 @@
+"""Sweeps: one run of a chapter for each row of ``sweeps/NAME.tsv``, then one table and one figure.
+
+The columns are parameters of the chapter NAME. `snakemake --cores 2 --config sweep=NAME` runs the rows, on a cluster
+with the executor that snakemake is given, and then calls
+
+python -m pipeline.sweep NAME
+"""
+
+import json
+import sys
+
+import pandas as pd
+
+from pipeline import chapters
+
+FOLDER = chapters.ROOT / "sweeps"
+BUILD = chapters.BUILD / "sweeps"
+
+
+def rows(name):
+    """Table of the parameters of a sweep, each column in the type of the chapter's own default.
+
+    Raises
+    ------
+    SystemExit
+        There is no such sweep or chapter, a column is no parameter of the chapter, or a row stands there twice.
+    """
+    path = FOLDER / f"{name}.tsv"
+    if not path.is_file():
+        raise SystemExit(
+            f"There is no sweep {name}; there are: {', '.join(sorted(p.stem for p in FOLDER.glob('*.tsv')))}."
+        )
+    (chapter,) = [c for c in chapters.find() if c.name == name] or [None]
+    if chapter is None:
+        raise SystemExit(f"{path} is named after no chapter.")
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    unknown = sorted(set(table) - set(chapter.parameters))
+    if unknown:
+        raise SystemExit(
+            f"{path}: {', '.join(unknown)} is no parameter of {name}. Known: {', '.join(chapter.parameters)}."
+        )
+    table = table.astype({column: type(chapter.parameters[column]) for column in table})
+    if table.duplicated().any():
+        raise SystemExit(f"{path}: row {table.duplicated().idxmax() + 2} stands there twice.")
+    return table
+
+
+def folder(name, row):
+    """Folder of the run of one row (a dict of parameters)."""
+    return BUILD / name / chapters.run_name(row)
+
+
+def collect(name):
+    """All numbers that the runs of a sweep recorded: one line a run and metric, with the run's parameters."""
+    parts = []
+    for row in rows(name).to_dict("records"):
+        (path,) = [p for p in folder(name, row).glob(f"{name}.*.json") if not p.name.endswith(".run.json")]
+        metrics = pd.DataFrame(json.loads(path.read_text())["metrics"])[["name", "value", "unit", "better"]]
+        parts.append(metrics.assign(**row)[[*row, *metrics]])
+    return pd.concat(parts, ignore_index=True)
+
+
+def figure(table, parameters):
+    """Every metric with a better direction against the first parameter: mean over the rest, and each run."""
+    import matplotlib.pyplot as plt
+
+    from cardio_utils.plots import style
+
+    style.use()
+    table, first = table[table.better != ""], parameters[0]
+    names = list(dict.fromkeys(table.name))
+    columns = min(3, len(names))
+    figure, axes = plt.subplots(
+        -(-len(names) // columns), columns, squeeze=False, figsize=(3.2 * columns, 2.4 * -(-len(names) // columns))
+    )
+    for ax, name in zip(axes.flat, names, strict=False):
+        runs = table[table.name == name]
+        place = pd.Categorical(runs[first], ordered=True).codes
+        ax.plot(place, runs.value, "o", markersize=3, alpha=0.5)
+        ax.plot(sorted(set(place)), runs.groupby(first).value.mean(), color=style.PALETTE["vermilion"])
+        ax.set_xticks(sorted(set(place)), sorted(set(runs[first])))
+        ax.set_title(name, fontsize=7)
+        ax.set_xlabel(first)
+        ax.set_ylabel(f"{runs.unit.iloc[0] or '1'}, better {runs.better.iloc[0]}", fontsize=7)
+    for ax in axes.flat[len(names) :]:
+        ax.set_axis_off()
+    return figure
+
+
+def main(name):
+    table = collect(name)
+    table.to_csv(BUILD / f"{name}.csv", index=False)
+    figure(table, list(rows(name))).savefig(BUILD / f"{name}.png", dpi=120)
+    print(f"{BUILD / name}.csv and .png: {len(rows(name))} runs")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
