@@ -115,7 +115,8 @@ def fit(
         Empty sets, unequal lengths, NaN or infinite values, unknown settings, a checkpoint of another run, or
         a metric that was never a number.
     FloatingPointError
-        The training loss was not finite; the message names the epoch.
+        The training loss was not finite; the message names the epoch. Where an earlier epoch was complete, the
+        model is left with the weights of the best one, in evaluation mode.
     """
     _one_of("mode", mode, ("max", "min"))
     _one_of("schedule", schedule, ("one-cycle", "cosine", "constant"))
@@ -241,9 +242,14 @@ class _Run:
             total += value.detach() * len(index)
         mean, rate = float(total) / n, self.scheduler.get_last_lr()[0]
         if not np.isfinite(mean):
+            kept = "no epoch was complete before"
+            if self.best_epoch:
+                self.model.load_state_dict(self.best_weights)
+                self.model.eval()
+                kept = f"the model has the weights of epoch {self.best_epoch} again, the best so far"
             raise FloatingPointError(
                 f"the training loss became {mean} in epoch {self.epoch}: lower the learning rate"
-                f" (now {self.settings['learning_rate']:g}) or scale the inputs"
+                f" (now {self.settings['learning_rate']:g}) or scale the inputs; {kept}"
             )
         return {"train_loss": mean, "learning_rate": rate}
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from cardio_utils.losses import class_balanced_cross_entropy, logit_adjusted_cross_entropy
+from cardio_utils.losses import class_balanced_cross_entropy, logit_adjusted_cross_entropy, pinball
 
 LOGITS = torch.tensor([[2.0, 0.5, -1.0], [0.0, 1.0, 0.5], [-0.3, 0.2, 0.1]])
 TARGET = torch.tensor([0, 2, 1])
@@ -89,3 +89,36 @@ def test_counts_that_are_none_are_refused(build, counts):
 def test_beta_outside_its_range_is_refused(beta):
     with pytest.raises(ValueError, match="beta"):
         class_balanced_cross_entropy([1, 2], beta)
+
+
+def test_pinball_by_hand_and_half_the_absolute_error_at_the_median():
+    output = torch.tensor([[[0.0, 0.0], [1.0, 1.0]]])
+    target = torch.tensor([[2.0, -1.0]])
+    expected = np.mean([0.1 * 2, 0.9 * 1, 0.5 * 1, 0.5 * 2])
+    assert pinball([0.1, 0.5])(output, target).item() == pytest.approx(expected)
+    assert 2 * pinball([0.5])(output[:, :1], target).item() == pytest.approx(output[:, 0].sub(target).abs().mean())
+
+
+def test_pinball_is_smallest_at_the_quantiles():
+    sample = torch.randn(20_000, generator=torch.Generator().manual_seed(0))
+    levels = [0.05, 0.5, 0.95]
+    estimate = torch.zeros(3, requires_grad=True)
+    optimiser = torch.optim.Adam([estimate], lr=0.02)
+    for _ in range(400):
+        optimiser.zero_grad()
+        pinball(levels)(estimate.expand(len(sample), 3), sample).backward()
+        optimiser.step()
+    np.testing.assert_allclose(estimate.detach(), np.quantile(sample, levels), atol=0.03)
+
+
+@pytest.mark.parametrize("quantiles", [[0.0, 0.5], [0.5, 1.0], [0.5, 0.05], [0.5, 0.5], [[0.5]]])
+def test_quantiles_that_are_none_are_refused(quantiles):
+    with pytest.raises(ValueError, match="quantiles rise within"):
+        pinball(quantiles)
+
+
+def test_pinball_refuses_an_output_that_would_broadcast():
+    with pytest.raises(ValueError, match=r"shape \(4, 1, 9\), the loss expects \(4, 3, 9\)"):
+        pinball([0.05, 0.5, 0.95])(torch.zeros(4, 1, 9), torch.zeros(4, 9))
+    with pytest.raises(ValueError, match=r"the loss expects \(4, 1, 9\)"):
+        pinball([0.5])(torch.zeros(4, 9), torch.zeros(4, 9))

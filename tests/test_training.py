@@ -62,7 +62,8 @@ def test_best_weights_are_restored_when_later_epochs_are_worse():
 
     result = run(metric=metric, epochs=4, patience=None)
     assert result.best_epoch == 2
-    np.testing.assert_array_equal(training.predict(result.model, data(200, 1)[0]), seen[1])
+    again = training.predict(result.model, data(200, 1)[0], batch_size=64)  # as in validation: sums in the same order
+    np.testing.assert_array_equal(again, seen[1])
 
 
 def test_early_stopping_counts_epochs_without_improvement():
@@ -263,6 +264,25 @@ def test_non_finite_loss_stops_and_names_the_epoch():
 
     with pytest.raises(FloatingPointError, match="nan in epoch 2: lower the learning rate"):
         run(loss=loss, batch_size=32, validation=data(10))
+
+
+def test_non_finite_loss_leaves_the_best_weights_and_says_so():
+    model, kept, calls = network(), [], []
+
+    def loss(output, target):
+        calls.append(1)
+        return LOSS(output, target) * (float("inf") if len(calls) > 60 else 1.0)  # 14 batches an epoch
+
+    def metric(target, output):
+        kept.append(weights(model).clone())
+        return [0.5, 0.9, 0.7, 0.6][len(kept) - 1]
+
+    with pytest.raises(FloatingPointError, match=r"in epoch 5: .* the weights of epoch 2 again, the best so far"):
+        run(model, loss=loss, metric=metric, batch_size=32, validation=data(10))
+    assert torch.equal(weights(model), kept[1]) and not model.training
+    calls[:] = [1] * 60
+    with pytest.raises(FloatingPointError, match=r"in epoch 1: .* no epoch was complete before"):
+        run(loss=loss)
 
 
 def test_a_metric_that_is_never_a_number_is_an_error():
