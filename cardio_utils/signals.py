@@ -1,7 +1,8 @@
 """Filters and resampling of sampled signals: arrays in, arrays out, time on any axis.
 
 All filters are zero-phase, so that no wave moves in time: a Butterworth filter runs forward and backward,
-which doubles its order and squares its gain (-6 dB at the corner instead of -3 dB).
+which doubles its order and squares its gain (-6 dB at the corner instead of -3 dB). `undo_highpass` takes back
+what an amplifier has done.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 from scipy import ndimage, signal
 
-__all__ = ["bandpass", "highpass", "lowpass", "resample", "sample_at"]
+__all__ = ["bandpass", "highpass", "lowpass", "resample", "sample_at", "undo_highpass"]
 
 
 def _filter(x, fs, corner, btype, order, axis):
@@ -66,6 +67,41 @@ def lowpass(x, fs, corner, *, order=2, axis=-1):
 def bandpass(x, fs, low, high, *, order=2, axis=-1):
     """Keep what lies between `low` and `high` (Hz); see `highpass` for arguments, result and errors."""
     return _filter(x, fs, (low, high), "bandpass", order, axis)
+
+
+def undo_highpass(x, fs, corner, *, start=0):
+    """What entered a causal high-pass of first order, such as the coupling capacitor of an amplifier.
+
+    The filter loses ``2 pi corner`` times what has passed it; adding the running sum back restores the input up to a
+    constant. The mean from `start` on is taken as 0, without which the sum would drift. Chapter 01 shows what it is
+    worth.
+
+    Parameters
+    ----------
+    x : (n,) array_like
+        Output of the filter, any unit; NaN behind its end is left as it is.
+    fs : float
+        Sampling rate (Hz).
+    corner : float
+        Corner frequency of the filter (Hz).
+    start : int
+        First sample to restore: one behind the last artefact, whose overshoot would be summed as well.
+
+    Returns
+    -------
+    (n,) float32
+
+    Raises
+    ------
+    ValueError
+        The corner is not between 0 and ``fs / 2``.
+    """
+    if not 0 < corner < fs / 2:
+        raise ValueError(f"the corner {corner} Hz must lie between 0 and half the sampling rate ({fs / 2:g} Hz)")
+    y = np.array(x, float)
+    late = y[start:]
+    late += 2 * np.pi * corner / fs * np.cumsum(late - np.nanmean(late))
+    return y.astype(np.float32)
 
 
 def resample(x, fs, new_fs, *, axis=-1):

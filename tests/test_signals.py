@@ -78,3 +78,20 @@ def test_sample_at_reads_between_the_samples():
 def test_sample_at_holds_the_ends():
     ramp = np.linspace(2, 3, 500)
     np.testing.assert_allclose(signals.sample_at(ramp, FS, [-1.0, 99.0], 125), [2, 3], atol=0.01)
+
+
+def test_a_causal_highpass_is_undone_up_to_a_constant_and_only_from_the_start():
+    from scipy import signal
+
+    wave = np.where(TIME % 1 < 0.4, 100.0, 0.0)
+    filtered = signal.sosfilt(signal.butter(1, 0.1, "highpass", fs=FS, output="sos"), wave)
+    start = round(12 * FS)  # when the transient of the filter is over
+    restored = signals.undo_highpass(filtered, FS, 0.1, start=start)
+    np.testing.assert_allclose(restored[:start], filtered[:start], atol=1e-4)
+    error = (restored - wave)[start:]
+    assert np.ptp(error) < 0.5 and np.ptp((filtered - wave)[start:]) > 10
+
+
+def test_undoing_an_impossible_highpass_is_refused():
+    with pytest.raises(ValueError, match="must lie between"):
+        signals.undo_highpass(TIME, FS, FS)
