@@ -7,6 +7,7 @@ import io
 import multiprocessing
 import os
 import pickle
+import sys
 import tarfile
 import threading
 import zipfile
@@ -320,3 +321,170 @@ def test_a_damaged_archive_leaves_nothing(tmp_path, make):
         with pytest.raises(fetch.FetchError, match="no archive, or damaged"):
             fetch.unpack(tmp_path / "archive", tmp_path / "set")
         assert names(tmp_path) == ["archive"]
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_arrays_of_a_pickle_stay_in_the_file(tmp_path, protocol, size):
+    x = np.random.default_rng(0).standard_normal((2, size))
+    shared = np.arange(size, dtype=np.int32)
+    held = {("f1", 1, 2): [shared, x], "f": np.asfortranarray(x.astype("f4")), "n": (1, "text"), "again": shared}
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(held, protocol))
+    read = fetch.map_pickle(tmp_path / "a.pkl")
+    assert list(read) == list(held) and read["n"] == held["n"] and read["again"] is read["f1", 1, 2][0]
+    for found, expected in ((read["f1", 1, 2][0], shared), (read["f1", 1, 2][1], x), (read["f"], held["f"])):
+        assert (found.shape, found.dtype, found.ndim, len(found)) == (
+            expected.shape,
+            expected.dtype,
+            expected.ndim,
+            len(expected),
+        )
+        np.testing.assert_array_equal(np.asarray(found), expected)
+        np.testing.assert_array_equal(found[1:5], expected[1:5])
+    on_disk = isinstance(read["f1", 1, 2][1]._held, fetch._Stretch)
+    assert on_disk == (size > 10 and protocol > 2), "protocol 2 writes bytes as text"
+    read["f1", 1, 2][1][:][...] = 0
+    np.testing.assert_array_equal(np.asarray(read["f1", 1, 2][1]), x, "the file is not written to")
+
+
+@pytest.mark.parametrize("held", [_Evil(), {"deep": [_Evil()]}, np.array([_Evil()], dtype=object), eval])
+def test_a_pickle_that_wants_more_is_not_mapped(tmp_path, monkeypatch, held):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(held))
+    with pytest.raises(fetch.FetchError, match=r"a\.pkl is not unpickled: it wants to run"):
+        fetch.map_pickle(tmp_path / "a.pkl")
+    assert names(tmp_path) == ["a.pkl"]
+
+
+def test_a_damaged_pickle_is_not_mapped(tmp_path):
+    whole = pickle.dumps({"x": np.zeros(100_000)})
+    for cut in (whole[:-50], whole[:1000], b"text"):
+        (tmp_path / "a.pkl").write_bytes(cut)
+        with pytest.raises(fetch.FetchError, match=r"a\.pkl is not unpickled"):
+            fetch.map_pickle(tmp_path / "a.pkl")
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(np.array([{}], dtype=object)))
+    with pytest.raises(fetch.FetchError, match="without its objects"):
+        fetch.map_pickle(tmp_path / "a.pkl")
+
+
+def test_a_checksum_is_kept_and_enforced(tmp_path, monkeypatch):
+    path = tmp_path / "a.bin"
+    path.write_bytes(DATA)
+    fetch.enforce(path)
+    monkeypatch.setattr(fetch, "_sha256", lambda _: pytest.fail("a file that did not change is not read again"))
+    fetch.enforce(path)
+    monkeypatch.undo()
+    os.utime(path, (1, 1))
+    fetch.enforce(path)
+    path.write_bytes(DATA[:-1] + b"x")
+    with pytest.raises(fetch.FetchError, match=r"a\.bin is not the file that was downloaded first.*remove \.a\.bin"):
+        fetch.enforce(path)
+    fetch.checksum_file(path).write_text("{")
+    with pytest.raises(fetch.FetchError, match=r"a\.bin\.sha256\.json is damaged"):
+        fetch.enforce(path)
+    fetch.checksum_file(path).unlink()
+    fetch.enforce(path)
+
+
+def _archive(files):
+    """Bytes of a zip archive of files, name -> content."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return held.getvalue()
+
+
+GOOD = _archive({"some/content/n1.npy": b"one", "some/content/p1.npy": b"two", "__MACOSX/content/x": b""})
+PAGE = b"<!DOCTYPE html><html>Google Drive can't scan this file for viruses. Download anyway?</html>"
+
+
+class _Drive:
+    """Stands in for gdown: writes what it holds, or raises."""
+
+    def __init__(self, held):
+        self.held, self.calls = held, []
+
+    def download(self, *, id, output, quiet, use_cookies, resume):
+        self.calls.append(id)
+        assert quiet and resume and not use_cookies
+        with open(output, "ab") as stream:
+            if isinstance(self.held, Exception):
+                stream.write(b"half")
+                raise self.held
+            stream.truncate(0)
+            stream.write(self.held)
+
+
+@pytest.fixture
+def drive(monkeypatch, tmp_path):
+    monkeypatch.setenv("CARDIO_CACHE", str(tmp_path / "cache"))
+    served = _Drive(GOOD)
+    monkeypatch.setitem(sys.modules, "gdown", served)
+    return served
+
+
+def test_a_folder_of_a_drive_archive_arrives_once(drive, tmp_path):
+    for _ in range(2):
+        place = fetch.drive_archive("some-id", tmp_path / "nea", "content")
+        assert place == tmp_path / "nea" / "content" and (place / "n1.npy").read_bytes() == b"one"
+    assert drive.calls == ["some-id"]
+    assert names(tmp_path / "nea") == [".content.zip.sha256.json", "content"]
+    assert names(place) == [".n1.npy.sha256.json", ".p1.npy.sha256.json", "n1.npy", "p1.npy"]
+
+
+def test_a_file_of_a_drive_archive(drive, tmp_path):
+    drive.held = _archive({"data.pkl": DATA})
+    assert fetch.drive_archive("some-id", tmp_path / "nea", "data.pkl").read_bytes() == DATA
+    assert names(tmp_path / "nea") == [".data.pkl.sha256.json", ".data.pkl.zip.sha256.json", "data.pkl"]
+
+
+@pytest.mark.parametrize(
+    ("held", "reason"),
+    [
+        (PAGE, "sent a web page instead of the file: it asks for a confirmation"),
+        (b"", "sent nothing"),
+        (GOOD[: len(GOOD) // 2], "cut short or is damaged"),
+        (_archive({"other/a.txt": b""}), "holds no content: it is another one"),
+        (_archive({"content/../../x": b""}), "is unsafe"),
+        (RuntimeError("Cannot retrieve\nthe public link"), "gave no file.*Cannot retrieve the public link"),
+        (OSError(errno.ENOSPC, "full"), "No space is left"),
+    ],
+)
+def test_a_drive_that_gives_something_else(drive, tmp_path, held, reason):
+    drive.held = held
+    with pytest.raises(fetch.FetchError, match=reason) as caught:
+        fetch.drive_archive("some-id", tmp_path / "nea", "content")
+    assert "some-id" in str(caught.value) or "space" in str(caught.value) or "unsafe" in str(caught.value)
+    assert names(tmp_path / "nea") in ([], [".content.zip.sha256.json"])
+    assert not (tmp_path / "climbed.txt").exists()
+
+
+def test_a_drive_that_breaks_off_keeps_what_came(drive, tmp_path):
+    import requests
+
+    drive.held = requests.ConnectionError("reset")
+    with pytest.raises(fetch.FetchError, match=r"could not be downloaded .*reset.*Try again later"):
+        fetch.drive_archive("some-id", tmp_path / "nea", "content")
+    assert names(tmp_path / "nea") == [".content.download"]
+    drive.held = GOOD
+    fetch.drive_archive("some-id", tmp_path / "nea", "content")
+    assert names(tmp_path / "nea") == [".content.zip.sha256.json", "content"]
+
+
+def test_a_drive_that_gives_another_archive_later(drive, tmp_path):
+    place = fetch.drive_archive("some-id", tmp_path / "nea", "content")
+    for path in list(place.iterdir()):
+        path.unlink()
+    place.rmdir()
+    drive.held = _archive({"content/n1.npy": b"changed"})
+    with pytest.raises(fetch.FetchError, match="not the file that was downloaded first"):
+        fetch.drive_archive("some-id", tmp_path / "nea", "content")
+    assert not place.exists()
+
+
+def test_without_gdown(monkeypatch, tmp_path):
+    monkeypatch.setenv("CARDIO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(sys.modules, "gdown", None)
+    with pytest.raises(fetch.FetchError, match=r"pip install gdown.*in a browser"):
+        fetch.drive_archive("some-id", tmp_path / "nea", "content")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import logging
 import os
 import pickle
@@ -18,10 +19,27 @@ import tarfile
 import time
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import ClassVar, NamedTuple
+
+import numpy as np
 
 from cardio_utils import watched
 
-__all__ = ["FetchError", "cache", "folder", "load_pickle", "lock", "retrieve", "unpack", "whole"]
+__all__ = [
+    "FetchError",
+    "MappedArray",
+    "cache",
+    "checksum_file",
+    "drive_archive",
+    "enforce",
+    "folder",
+    "load_pickle",
+    "lock",
+    "map_pickle",
+    "retrieve",
+    "unpack",
+    "whole",
+]
 
 _ATTEMPTS = 3
 _CHUNK = 1 << 16  # bytes
@@ -250,11 +268,15 @@ _HARMLESS = {
 }
 
 
+def _refuse_harmful(module, name):
+    if name not in _HARMLESS.get(module.replace("__builtin__", "builtins"), ()):
+        raise pickle.UnpicklingError(f"it wants to run {module}.{name}")
+
+
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module, name):
-        if name in _HARMLESS.get(module.replace("__builtin__", "builtins"), ()):
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it wants to run {module}.{name}")
+        _refuse_harmful(module, name)
+        return super().find_class(module, name)
 
 
 def load_pickle(path, encoding="latin1"):
@@ -279,6 +301,128 @@ def load_pickle(path, encoding="latin1"):
     with open(path, "rb") as stream:
         try:
             return _Unpickler(stream, encoding=encoding).load()
+        except Exception as error:  # a damaged pickle raises nearly anything
+            raise FetchError(
+                f"{path} is not unpickled: {error}. Only arrays and plain containers are; do not trust it."
+            ) from error
+
+
+class _Stretch(NamedTuple):
+    """Bytes of a pickle that stay in its file."""
+
+    path: Path
+    offset: int
+    size: int
+
+
+class MappedArray:
+    """An array of a pickle whose values stay in the file until they are asked for by an index, or `np.asarray`."""
+
+    def __init__(self, *_):
+        self._held = np.empty(0)
+
+    def __setstate__(self, state):
+        _, self.shape, self.dtype, fortran, self._held = state
+        self._order = "F" if fortran else "C"
+        whole_size = int(np.prod(self.shape)) * self.dtype.itemsize
+        size = self._held.size if isinstance(self._held, _Stretch) else len(self._held)
+        if self.dtype.hasobject or size != whole_size:
+            raise pickle.UnpicklingError(f"an array {self.shape} of {self.dtype} is not read without its objects")
+
+    @property
+    def ndim(self):
+        """Number of dimensions."""
+        return len(self.shape)
+
+    def __len__(self):
+        return self.shape[0]
+
+    def _open(self):
+        if not isinstance(self._held, _Stretch):
+            data = self._held.encode("latin1") if isinstance(self._held, str) else self._held
+            return np.frombuffer(data, self.dtype).reshape(self.shape, order=self._order)
+        return np.memmap(self._held.path, self.dtype, "r", self._held.offset, self.shape, self._order)
+
+    def __getitem__(self, index):
+        return np.array(self._open()[index])
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._open(), dtype)
+
+
+def _mapped(buffer, dtype, shape, order):
+    """What `numpy._core.numeric._frombuffer` is to a pickle of protocol 5."""
+    array = MappedArray()
+    array.__setstate__((1, shape, dtype, order == "F", buffer))
+    return array
+
+
+_LARGE = 1 << 16  # bytes: shorter stretches are read at once
+
+
+class _Mapper(pickle._Unpickler):
+    """Leaves large byte strings in the file. The C unpickler has no hook for them, the one in Python has."""
+
+    dispatch: ClassVar = dict(pickle._Unpickler.dispatch)
+
+    def __init__(self, stream, path, encoding):
+        super().__init__(stream, encoding=encoding)
+        self._stream, self._path = stream, path
+
+    def find_class(self, module, name):
+        _refuse_harmful(module, name)
+        stand_in = {"_reconstruct": MappedArray, "_frombuffer": _mapped}.get(name)
+        return stand_in or super().find_class(module, name)
+
+    def load_frame(self):
+        self.read(8)  # a frame groups opcodes for buffered reading; without one everything is read in place
+
+    def _bytes(self, width):
+        size = int.from_bytes(self.read(width), "little")
+        if size < _LARGE:
+            return self.read(size)
+        stretch = _Stretch(self._path, self._stream.tell(), size)
+        if self._stream.seek(0, os.SEEK_END) < stretch.offset + size:
+            raise pickle.UnpicklingError("it ends early")
+        self._stream.seek(stretch.offset + size)
+        return stretch
+
+    def load_bytes4(self):
+        self.append(self._bytes(4))
+
+    def load_bytes8(self):
+        self.append(self._bytes(8))
+
+    dispatch |= {
+        pickle.FRAME[0]: load_frame,
+        pickle.BINBYTES[0]: load_bytes4,
+        pickle.BINBYTES8[0]: load_bytes8,
+        pickle.BYTEARRAY8[0]: load_bytes8,
+    }
+
+
+def map_pickle(path, encoding="latin1"):
+    """Like `load_pickle`, but arrays stay in the file: for pickles larger than the memory.
+
+    Parameters
+    ----------
+    path : path
+    encoding : str
+        How byte strings that Python 2 pickled are read.
+
+    Returns
+    -------
+    object
+        As from `load_pickle`, with a `MappedArray` (shape, dtype, ``[...]``) for every array.
+
+    Raises
+    ------
+    FetchError
+        The file wants anything else, holds arrays of objects, or is no pickle.
+    """
+    with open(path, "rb") as stream:
+        try:
+            return _Mapper(stream, Path(path), encoding).load()
         except Exception as error:  # a damaged pickle raises nearly anything
             raise FetchError(
                 f"{path} is not unpickled: {error}. Only arrays and plain containers are; do not trust it."
@@ -329,3 +473,153 @@ def unpack(archive, target):
         except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
             raise FetchError(f"{archive} is no archive, or damaged ({error}). Remove and download it again.") from error
     return target
+
+
+def checksum_file(path):
+    """Where the checksum of a file is kept whose publisher states none: beside it, ``.NAME.sha256.json``."""
+    path = Path(path)
+    return path.with_name(f".{path.name}.sha256.json")
+
+
+def _sha256(path):
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def enforce(path, *, found=None):
+    """Store the checksum of a file when it is met first, and refuse any other content under its name later.
+
+    A file of unchanged size and time of change is not read again.
+
+    Parameters
+    ----------
+    path : path
+        The name that the checksum is kept under.
+    found : path, optional
+        The file that is examined, if it does not have that name yet.
+
+    Raises
+    ------
+    FetchError
+        The file is not the one that was met first.
+    """
+    path, found = Path(path), Path(found or path)
+    kept, now = checksum_file(path), found.stat()
+    try:
+        known = json.loads(kept.read_text())
+        checksum = known["sha256"]
+    except FileNotFoundError:
+        known, checksum = {}, None
+    except (ValueError, KeyError, TypeError) as error:
+        raise FetchError(f"{kept} is damaged ({error}). Remove it to accept {path.name} as it is now.") from error
+    facts = {"size": now.st_size, "changed": now.st_mtime_ns}
+    if checksum is not None and facts == {key: known.get(key) for key in facts}:
+        return
+    digest = _sha256(found)
+    if checksum not in (None, digest):
+        raise FetchError(
+            f"{path} is not the file that was downloaded first: its checksum has changed. Restore it, or remove "
+            f"{kept.name} beside it to accept the new one."
+        )
+    with whole(kept) as temporary:
+        temporary.write_text(json.dumps({"sha256": digest} | facts))
+
+
+def _drive(file_id, part, by_hand):
+    """Bring a file from Google Drive into `part` through gdown."""
+    import requests
+
+    try:
+        import gdown
+    except ImportError as error:
+        raise FetchError(f"Files on Google Drive need gdown (pip install gdown). {by_hand}") from error
+    try:
+        gdown.download(id=file_id, output=str(part), quiet=not watched(), use_cookies=False, resume=True)
+    except requests.RequestException as error:
+        raise ConnectionError(f"no connection to Google Drive: {error}") from error
+    except OSError:
+        raise
+    except Exception as error:  # gdown raises several kinds, not the same ones in all versions
+        reason = " ".join(str(error).split())
+        raise FetchError(f"Google Drive gave no file, perhaps after too many downloads: {reason} {by_hand}") from error
+
+
+def drive_archive(file_id, target, member):
+    """Download a zip archive from Google Drive and unpack one file or folder of it.
+
+    Google states no checksum and counts downloads: the checksums of the archive and of the unpacked files are
+    kept at the first download and enforced afterwards (`enforce`).
+
+    Parameters
+    ----------
+    file_id : str
+        The archive's identifier on Google Drive.
+    target : path
+        Folder to unpack into.
+    member : str
+        File or folder in the archive, at any depth, that becomes ``target / member``.
+
+    Returns
+    -------
+    Path
+        ``target / member``.
+
+    Raises
+    ------
+    FetchError
+        gdown is not installed, Google sent a page (a confirmation, a quota, a sign-in) instead of the file, the
+        archive is cut short or damaged, lacks `member`, or is not the one that was downloaded first; no space.
+    """
+    target = Path(target)
+    place, work = target / member, target / f".{member}.download"
+    part = work / "archive.zip"
+    by_hand = f"Fetch https://drive.google.com/file/d/{file_id} in a browser and unpack it, so that {place} exists."
+    with lock(place.absolute()):
+        if place.exists():
+            return place
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+            _drive(file_id, part, by_hand)
+            _check_archive(part, member, by_hand)
+            enforce(target / f"{member}.zip", found=part)
+            os.replace(_inside(unpack(part, work / "unpacked"), member), place)
+        except ConnectionError as error:  # what has come is kept: the next call goes on from there
+            raise FetchError(f"{member} could not be downloaded ({error}). Try again later. {by_hand}") from error
+        except OSError as error:
+            shutil.rmtree(work, ignore_errors=True)
+            raise _explain(error, place) from error
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        shutil.rmtree(work, ignore_errors=True)
+        for path in sorted(place.iterdir()) if place.is_dir() else [place]:
+            enforce(path)
+    return place
+
+
+def _inside(folder, member):
+    """The file or folder of a name nearest to the top of a folder; None if there is none."""
+    found = [path for path in folder.rglob(member) if "__MACOSX" not in path.parts]
+    return min(found, key=lambda path: len(path.parts), default=None)
+
+
+def _check_archive(part, member, by_hand):
+    """Refuse what is no whole zip archive with the member that is wanted."""
+    if not part.is_file() or part.stat().st_size == 0:
+        raise FetchError(f"{member}: Google Drive sent nothing. {by_hand}")
+    with open(part, "rb") as stream:
+        if stream.read(512).lstrip().lower().startswith((b"<!doctype html", b"<html")):
+            raise FetchError(
+                f"{member}: Google Drive sent a web page instead of the file: it asks for a confirmation, or too many "
+                f"have downloaded it today. {by_hand}"
+            )
+    try:
+        with zipfile.ZipFile(part) as archive:
+            names = [PurePosixPath(info.filename).parts for info in archive.infolist()]
+            size = sum(info.file_size for info in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise FetchError(f"{member}: the archive was cut short or is damaged ({error}). {by_hand}") from error
+    if not any(member in parts for parts in names):
+        raise FetchError(f"The archive from Google Drive holds no {member}: it is another one. {by_hand}")
+    if size > shutil.disk_usage(part.parent).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
