@@ -686,3 +686,78 @@ def _finite(name, values):
     if values.ndim == 0 or values.size == 0 or not np.isfinite(values).all():
         raise ValueError(f"{name}: finite numbers are needed, and at least one")
     return values
+
+
+# Correlations
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Correlation:
+    """Pearson correlations and their intervals: DataFrames with the columns of `x` as rows, those of `y` as columns."""
+
+    value: pd.DataFrame
+    low: pd.DataFrame
+    high: pd.DataFrame
+
+
+def correlation(x, y, group, within=False, n_resamples=1000, seed=0):
+    """Pearson correlation of every column of one table with every column of another.
+
+    Parameters
+    ----------
+    x, y : DataFrame (sample, ...)
+        Rows in which either misses a value are left out.
+    group : array of shape (sample,)
+        Resampled for the intervals.
+    within : bool
+        Subtract the mean of its group from every value first: how two quantities move together inside a group,
+        whatever sets the groups apart.
+    n_resamples, seed : int
+
+    Returns
+    -------
+    Correlation
+        NaN where a column is constant, and intervals NaN with fewer than two groups.
+
+    Raises
+    ------
+    ValueError
+        Unequal lengths, or no complete row.
+    """
+    columns = list(x.columns), list(y.columns)
+    both = np.hstack([x.to_numpy(float), _same_length(y.to_numpy(float), x)])
+    complete = np.isfinite(both).all(axis=1)
+    names, code = _groups(_same_length(group, both)[complete])
+    both = both[complete] - both[complete].mean(axis=0)
+    one = np.ones((len(both), 1))
+    if within:
+        means = np.stack([np.bincount(code, c) for c in both.T], axis=1) / np.bincount(code)[:, None]
+        both, one = both - means[code], np.zeros_like(one)
+    p = len(columns[0])
+    moments = np.stack([_moments(both[code == g], one[code == g]) for g in range(len(names))])
+    value = _pearson(moments.sum(axis=0), p)
+    low = high = np.full_like(value, np.nan)
+    if len(names) > 1:
+        sums = _resampled_sums(moments, n_resamples, seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a constant column has no correlation in any resample
+            low, high = np.nanquantile(_pearson(sums, p), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return Correlation(*(pd.DataFrame(table, *columns) for table in (value, low, high)))
+
+
+def _moments(rows, one):
+    """Sums of products of all pairs of columns, the constant 1 being the last."""
+    rows = np.hstack([rows, one])
+    return rows.T @ rows
+
+
+def _pearson(moments, p):
+    """Correlations (..., p, rest) of the first p with the remaining quantities from sums of products."""
+    total, n = moments[..., :-1, -1], moments[..., -1:, -1:]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_product = np.where(n > 0, total[..., :, None] * total[..., None, :] / n, 0)
+        spread = moments[..., :-1, :-1] - mean_product
+        variance = np.diagonal(spread, axis1=-2, axis2=-1)
+        variance = np.where(variance > 1e-12 * np.diagonal(moments, axis1=-2, axis2=-1)[..., :-1], variance, np.nan)
+        r = spread / np.sqrt(variance[..., :, None] * variance[..., None, :])
+    return np.clip(r[..., :p, p:], -1, 1)

@@ -300,3 +300,35 @@ def _probability(model, inputs, wave, target):
     output = training.predict(model, (torch.from_numpy(wave), *inputs[1:]))
     share = _logits(torch.from_numpy(output)).double().softmax(1).numpy()
     return share[np.arange(len(target)), target]
+
+
+def tree_shap(model, x):
+    """Contributions of the features to each prediction of boosted trees (SHAP, Lundberg 2020).
+
+    XGBoost's own exact algorithm; the `shap` package's TreeExplainer gives the same.
+
+    Parameters
+    ----------
+    model : xgboost.XGBRegressor
+        With one or several outputs.
+    x : DataFrame (n, feature)
+
+    Returns
+    -------
+    contribution : ndarray of shape (n, output, feature)
+        In the unit of the target; with `base` they sum to the prediction.
+    base : ndarray of shape (n, output)
+        The model's mean prediction for its training data.
+
+    Raises
+    ------
+    ValueError
+        The model is no boosted tree ensemble.
+    """
+    if not hasattr(model, "get_booster"):
+        raise ValueError(f"tree_shap explains models of xgboost, not {type(model).__name__}")
+    import xgboost
+
+    both = model.get_booster().predict(xgboost.DMatrix(x), pred_contribs=True).astype(float)
+    both = both.reshape(len(x), -1, x.shape[1] + 1)
+    return both[..., :-1], both[..., -1]

@@ -60,9 +60,9 @@ def real_page(notebook, run):
 
 def _copy_results(run, name):
     pages.RESULTS.mkdir(exist_ok=True)
-    (path,) = (p for p in run.glob(f"{name}.*.*.json") if not p.name.endswith(".run.json"))
-    shutil.copy(path, pages.RESULTS / path.name)
-    return path.name
+    results = json.loads((run / f"{name}.run.json").read_text())["results"]
+    shutil.copy(run / results, pages.RESULTS / results)
+    return results
 
 
 if __name__ == "__main__":

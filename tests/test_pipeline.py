@@ -172,6 +172,7 @@ def test_a_second_refresh_changes_nothing(tmp_path, monkeypatch):
     shutil.copy(chapter.notebook, run)
     name = f"{chapter.name}.simulated.fast.json"
     shutil.copy(ROOT / "book" / "results" / name, run)
+    (run / f"{chapter.name}.run.json").write_text(json.dumps({"results": name}))
     monkeypatch.setattr(chapters, "BUILD", tmp_path / "build")
     monkeypatch.setattr(chapters, "NOTEBOOKS", tmp_path)
     monkeypatch.setattr(chapters, "find", lambda: [chapter])

@@ -35,7 +35,7 @@ ROOMS = [
     ["models"],
     ["losses", "training"],
     ["evaluation"],
-    ["agreement", "regression", "sites"],
+    ["agreement", "regression", "sites", "reconstruction", "intervals", "channels"],
     ["explain", "plots"],
     ["notebook"],
 ]
