@@ -254,13 +254,17 @@ class Heart:
         self.fibres = np.stack([-np.sin(turn) * flat, np.cos(turn) * flat, np.sin(angle)], 1)
 
     def _edges(self):
-        self._start, self._end, offsets = neighbours(self._index)
-        steps = offsets * self.anatomy.spacing
-        self._length2 = (steps**2).sum(1)
-        projections = [(self.fibres[nodes] * steps).sum(1) for nodes in (self._start, self._end)]
-        self._along2 = 0.5 * (projections[0] ** 2 + projections[1] ** 2)
+        start, end, offsets = neighbours(self._index)
+        self._connect(start, end, offsets * self.anatomy.spacing)
         self.faces = self._symmetric(((offsets**2).sum(1) == 1).astype(float))
         self.faces.eliminate_zeros()
+
+    def _connect(self, start, end, steps):
+        """Let activation travel between pairs of nodes, `steps` (edge, 3) apart, mm."""
+        self._start, self._end = start, end
+        self._length2 = (steps**2).sum(1)
+        projections = [(self.fibres[nodes] * steps).sum(1) for nodes in (start, end)]
+        self._along2 = 0.5 * (projections[0] ** 2 + projections[1] ** 2)
 
     def _symmetric(self, weight):
         i, j = np.r_[self._start, self._end], np.r_[self._end, self._start]
@@ -476,9 +480,14 @@ class ActionPotential(NamedTuple):
 
 
 @cache
-def action_potential(potassium=5.4):
-    """The epicardial template at an extracellular potassium (mM): tenth beat at 1 Hz, computed once."""
-    trace = physics.ten_tusscher_2006(10_000.0, start=9_000.0, potassium=potassium)
+def action_potential(potassium=5.4, period=1000.0, kr=1.0):
+    """The epicardial template: tenth beat, computed once.
+
+    At an extracellular potassium (mM), a pacing interval (ms) and a factor on the conductance of I_Kr.
+    """
+    trace = physics.ten_tusscher_2006(
+        10 * period, start=9 * period, period=period, potassium=potassium, scale={"Kr": kr}
+    )
     upstroke = int(np.diff(trace[:200]).argmax())
     voltage = trace[upstroke:] - trace[-1]
     peak = int(voltage.argmax())
@@ -486,27 +495,27 @@ def action_potential(potassium=5.4):
     return ActionPotential(voltage, float(trace[-1]), apd90)
 
 
-def _stretched(apd, times, potassium):
+def _stretched(apd, times, *cell):
     """mV above rest at `times` (ms after activation) of an action potential with another duration."""
-    template = action_potential(potassium)
+    template = action_potential(*cell)
     grid = 0.1 * np.arange(len(template.voltage))
     return np.interp(times * template.apd90 / apd, grid, template.voltage, left=0.0, right=0.0)
 
 
 @cache
-def _template_spectra(potassium):
+def _template_spectra(*cell):
     """Spectra of the template at every duration class, smoothed as a wave front of finite thickness is."""
     lag = np.arange(-_FRONT, _FRONT + 1)
     front = np.exp(-0.5 * (lag / 2.5) ** 2)
     times = np.arange(-2 * _FRONT, BEAT + _FRONT)
-    full = np.stack([_stretched(a, times, potassium) for a in _APD_CLASSES])
+    full = np.stack([_stretched(a, times, *cell) for a in _APD_CLASSES])
     smooth = np.apply_along_axis(np.convolve, 1, full, front / front.sum(), "valid")
     # Circular: what precedes the activation by a few ms stands at the end
     padded = np.pad(smooth, ((0, 0), (0, _SPECTRUM - smooth.shape[1])))
     return fft.rfft(np.roll(padded, -_FRONT, axis=1))
 
 
-def surface_potentials(field, activation, apd, *, amplitude=None, potassium=5.4):
+def surface_potentials(field, activation, apd, *, amplitude=None, potassium=5.4, period=1000.0, kr=1.0):
     """Potentials of one ventricular beat at the electrodes.
 
     ``phi(t) = sum_n field_n amplitude_n U_n(t - activation_n)``, with U the action potential of the node's
@@ -521,8 +530,8 @@ def surface_potentials(field, activation, apd, *, amplitude=None, potassium=5.4)
         Activation times (0 to 300) and action potential durations (150 to 480), ms; clipped to these ranges.
     amplitude : ndarray, shape (node,), optional
         Factor on the action potential: below 1 in ischaemic tissue, which gives rise to injury currents.
-    potassium : float
-        Extracellular potassium of the template, mM.
+    potassium, period, kr : float
+        Of the template, see `action_potential`.
 
     Returns
     -------
@@ -536,7 +545,7 @@ def surface_potentials(field, activation, apd, *, amplitude=None, potassium=5.4)
     key = group * size + np.rint(activation).astype(int).clip(0, _LATEST)
     counts = np.stack([np.bincount(key, w, len(used) * size) for w in weights])
     spectra = fft.rfft(counts.reshape(len(weights), len(used), size), _SPECTRUM)
-    total = np.einsum("ecf,cf->ef", spectra, _template_spectra(potassium)[used])
+    total = np.einsum("ecf,cf->ef", spectra, _template_spectra(potassium, period, kr)[used])
     return fft.irfft(total, _SPECTRUM)[:, :BEAT]
 
 
