@@ -131,7 +131,7 @@ def test_results_page_puts_models_in_rows_and_names_the_data(monkeypatch):
     content["metrics"] += [metric("patient/ours/auroc", 0.75)]
     monkeypatch.setattr(pages, "recorded", lambda: [content])
     page = pages.results()
-    assert "Simulated records, profile fast" in page
+    assert "Simulated recordings, profile fast" in page
     assert "| ours | 0.500 (0.100 to 0.900) |" in page and "| forest | 0.250" in page
     assert "| Model | f1, V ↑ |" in page and "| ours, AUROC | 0.750" in page
 
