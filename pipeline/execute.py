@@ -3,8 +3,10 @@
 python -m pipeline.execute 06_healthy_or_irregular _build/runs/default '{}' 1
 """
 
+import base64
 import datetime
 import hashlib
+import io
 import json
 import os
 import platform
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+from PIL import Image
 
 from pipeline.chapters import Chapter
 
@@ -44,7 +47,21 @@ def clean(notebook):
         for output in cell.get("outputs", []):
             if "metadata" in output:
                 output.metadata = nbformat.from_dict({})
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = _smaller(output.data["image/png"])
     return notebook
+
+
+def _smaller(png):
+    """A figure in 256 colours, a third of the size; one that has no more already stays as it is."""
+    image = Image.open(io.BytesIO(base64.b64decode(png)))
+    if image.mode == "P":
+        return png
+    opaque = Image.new("RGB", image.size, "white")
+    opaque.paste(image, mask=image.getchannel("A") if image.mode == "RGBA" else None)
+    target = io.BytesIO()
+    opaque.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(target, "PNG", optimize=True)
+    return base64.b64encode(target.getvalue()).decode()
 
 
 def _merged(outputs):

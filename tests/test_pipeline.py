@@ -1,12 +1,16 @@
 """The path from sources to pages: which module a chapter imports, which parameter is known, what a failure says."""
 
+import base64
+import io
 import json
 import shutil
 import subprocess
 import sys
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline import chapters, execute, pages, refresh, render, repository, sweep
 
@@ -102,6 +106,17 @@ def test_printed_text_is_one_output_however_the_kernel_cut_it():
     cell = nbformat.v4.new_code_cell("print()", outputs=[printed("a\n"), printed("b\n"), figure, printed("c\n")])
     cut = execute.clean(nbformat.v4.new_notebook(cells=[cell])).cells[0].outputs
     assert [o.get("text") for o in cut] == ["a\nb\n", None, "c\n"]
+
+
+def test_figures_are_kept_in_256_colours_and_cleaning_again_changes_nothing():
+    noise = np.random.default_rng(0).integers(0, 255, (60, 80, 4), dtype=np.uint8)
+    held = io.BytesIO()
+    Image.fromarray(noise, "RGBA").save(held, "PNG")
+    data = {"image/png": base64.b64encode(held.getvalue()).decode()}
+    cell = nbformat.v4.new_code_cell("plot()", outputs=[nbformat.v4.new_output("display_data", data=data)])
+    once = execute.clean(nbformat.v4.new_notebook(cells=[cell])).cells[0].outputs[0].data["image/png"]
+    assert Image.open(io.BytesIO(base64.b64decode(once))).mode == "P" and len(once) < len(data["image/png"]) / 2
+    assert execute._smaller(once) == once
 
 
 def test_ids_of_cells_are_stable(tiny):
