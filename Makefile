@@ -50,7 +50,7 @@ real: $(READY) ## run chapters on real recordings into book/real: make real SOUR
 	@$(SNAKEMAKE) --config source=$(SOURCE) profile=full only=$(ONLY)
 	@$(RUN) -m pipeline.refresh --real source=$(SOURCE) profile=full only=$(ONLY)
 
-bench: $(READY) ## speed and memory as ratios against named peers, one run (3 min)
+bench: $(READY) ## speed and memory as ratios against named peers, one run (10 min)
 	@for b in $(notdir $(basename $(wildcard benchmarks/*.py))); do [ $$b = __init__ ] || OMP_NUM_THREADS=1 $(RUN) -m benchmarks.$$b; done
 
 serve: book ## read the book at http://localhost:8000

@@ -48,7 +48,7 @@ def real_page(notebook, run):
     note = (
         f"> This page is [the chapter](../../notebooks/{name}.ipynb) as executed on {run['date']} with"
         f" `source={values['source']}` and `profile={values['profile']}`, in {run['seconds'] / 60:.0f} minutes"
-        f" ({run['device']}). Its numbers are of that data set alone. [All results](../results.md)."
+        f" ({run['device']}). Its recorded numbers are of that data set alone. [All results](../results.md)."
     )
     first = notebook.cells[0]
     heading = f"# {run['title']}"
