@@ -18,7 +18,8 @@ LEVELS = [30, 50, 90]
 
 
 @pytest.fixture(autouse=True)
-def closed():
+def styled():
+    plots.use()
     yield
     plt.close("all")
 
@@ -51,7 +52,7 @@ def test_violins_have_a_panel_a_feature_and_units():
     table = pd.DataFrame(RNG.normal(size=(60, 5)), columns=list("abcde"))
     parts = np.repeat(["train", "test 1"], 30)
     axes = plots.feature_violins(table, list("abcde"), parts, {"a": "ms", "b": "1"})
-    assert [ax.get_title() for ax in axes[:3]] == ["a (ms)", "b", "c"]
+    assert [ax.get_title(loc="left") for ax in axes[:3]] == ["a (ms)", "b", "c"]
     assert [t.get_text() for t in axes[0].get_xticklabels()] == ["train", "test 1"]
     assert not axes[5].axison
 
@@ -108,7 +109,7 @@ def test_beeswarms_rank_by_size_not_by_sign():
     shap = pd.DataFrame({"a": np.full(50, 1.0), "b": np.tile([5.0, -5.0], 25), "c": np.zeros(50)})
     axes = plots.beeswarms({"APD30": shap, "APD90": -shap}, x, n_features=2)
     assert [t.get_text() for t in axes[0].get_yticklabels()] == ["b", "a"]
-    assert [ax.get_title() for ax in axes] == ["APD30", "APD90"]
+    assert [ax.get_title(loc="left") for ax in axes] == ["APD30", "APD90"]
     drawn = np.concatenate([dots.get_offsets()[:, 0] for dots in axes[0].collections])
     assert sorted(set(drawn)) == [-5, 1, 5]
 
@@ -123,7 +124,7 @@ def test_coverage_is_sorted_by_the_first_method():
 def test_the_ladder_draws_measured_durations_where_there_are_any():
     median = np.array([[300.0, 500, 700], [310, 510, 710]])
     axes = plots.duration_ladder(LEVELS, median + 5, median - 50, median, median + 50, ["a", "b"])
-    assert [ax.get_title() for ax in axes] == ["a", "b"]
+    assert [ax.get_title(loc="left") for ax in axes] == ["a", "b"]
     np.testing.assert_allclose(axes[0].lines[1].get_xdata(), median[0] + 5)
     alone = plots.duration_ladder(LEVELS, None, median - 50, median, median + 50)
     assert len(alone[0].lines) == 1
