@@ -95,7 +95,7 @@ def model_errors(estimates, floor=None, limit=None, xlabel="mean absolute error"
     axes[0].set_ylim(-0.6, len(estimates) - 0.4)
     if floor is not None:
         text = dict(xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=8.5, color=INK)
-        axes[0].annotate("neighbours", (floor, 0.0), xytext=(3, 3), rotation=90, va="bottom", **text)
+        axes[0].annotate("neighbours", (floor, 1.0), xytext=(-3, -2), rotation=90, va="top", ha="right", **text)
     return axes
 
 
@@ -295,7 +295,7 @@ def attribution(time, wave, contribution, axes=None):
     axes[0].fill_between(ms, *np.quantile(wave, [0.05, 0.95], axis=0), color=FAINT, linewidth=0)
     axes[0].set_ylabel("slow wave\n(scaled)")
     for k, (ax, (title, values)) in enumerate(zip(axes[1:], contribution.items(), strict=True)):
-        size = np.abs(np.asarray(values, float)).mean(axis=0)
+        size = np.nanmean(np.abs(np.asarray(values, float)), axis=0)
         ax.fill_between(ms, size, color=SERIES[k % len(SERIES)], alpha=0.75, linewidth=0)
         ax.set_ylabel(f"{title}:\nms a sample")
         ax.set_ylim(bottom=0)
