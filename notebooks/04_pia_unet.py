@@ -350,8 +350,7 @@ for r, title in titles.items():
             value = results[metric].loc[name, r]
             if value == value:  # a model may give no duration at all
                 moves = (0.6 if name == ours else 0.1) * value.value
-                better = "" if unit_of else "lower"
-                about = {"unit": unit_of, "better": better, "tolerance": moves}
+                about = {"unit": unit_of, "better": "lower" * (not unit_of), "tolerance": moves}
                 record(f"test/{slug}/{metric}/{title}", value, **about)
         gain[name, r] = results["mae"].loc[ours, r] - results["mae"].loc[name, r]
 same_sensor = [r for r in titles if titles[r] != "MEA"]
