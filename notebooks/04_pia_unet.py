@@ -313,7 +313,7 @@ ax = plots.ablation(few, "beats", "mae", "network", "fitting beats", reference=r
 # successive beats of the recording: they say how sure the number is for **this** recording, not what another one would give.
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 def measured(model):
     """Errors of each test beat, sizes only, mean over the seeds."""
     tables = [rc.errors(rc.predict(m, test.wave), test) for m in model]
