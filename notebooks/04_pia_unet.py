@@ -373,18 +373,18 @@ for r, title in titles.items():
     if floor:
         ratio = results["mae"].loc[ours, r].value / floor.value
         record(f"test/network_over_noise_floor/{title}", ratio, tolerance=0.7)
-mea = nea.TEST[-1]
+aligned, plain = (results[metric].loc[ours].map(float) for metric in ("mae_aligned", "mae"))
 if source == "simulated":
-    shrunk = results["mae_aligned"].loc[ours, mea].value / results["mae"].loc[ours, mea].value
-    check("aligned, the error of the MEA beats is less than half", shrunk < 0.5)
+    largest = (aligned / plain).idxmin() == nea.TEST[-1]
+    check("alignment takes away the largest share of the error in the MEA recording", largest)
 limits = {"floor": floor.value, "limit": 1.5 * floor.value} if floor else {}
 ax = plots.model_errors(results["mae"], **limits, xlabel="MAE", titles=titles.values())
 
 # %% [markdown]
 # The vertical line is the noise floor, the dashed one is one and a half times it. In the MEA recording every model fails on the
 # clock of the recording, and for one reason: the wave reaches that electrode some 40 ms after the cell whose iAP is
-# the label, and no eAP says so. The overlays and the lags show it; aligned, less than half of
-# the error remains.
+# the label, and no eAP says so. The overlays and the lags show it; aligned,
+# a large part of the error is gone, whereas it hardly changes in the other two.
 
 # %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Measured and reconstructed action potentials of a late beat of each test recording; the network lies on the measured one, except for a delay in the MEA recording."}}
 late = [np.flatnonzero(test.recording == r)[-1] for r in nea.TEST]
