@@ -384,7 +384,7 @@ ax = plots.model_errors(results["mae"], **limits, xlabel="MAE", titles=titles.va
 # The vertical line is the noise floor, the dashed one is one and a half times it. In the MEA recording every model fails on the
 # clock of the recording, and for one reason: the wave reaches that electrode some 40 ms after the cell whose iAP is
 # the label, and no eAP says so. The overlays and the lags show it; aligned,
-# a large part of the error is gone, whereas it hardly changes in the other two.
+# a larger part of the error is gone than in the other two.
 
 # %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Measured and reconstructed action potentials of a late beat of each test recording; the network lies on the measured one, except for a delay in the MEA recording."}}
 late = [np.flatnonzero(test.recording == r)[-1] for r in nea.TEST]
