@@ -25,6 +25,9 @@ LIGHT = [
     "wfdb",
     "statsmodels",
     "optuna",
+    "neurokit2",
+    "plotly",
+    "neo",
 ]
 ROOMS = [
     ["signals"],
@@ -35,8 +38,11 @@ ROOMS = [
     ["models"],
     ["losses", "training"],
     ["evaluation"],
-    ["agreement", "regression", "sites", "reconstruction", "intervals", "channels"],
-    ["explain", "plots"],
+    [
+        *("agreement", "regression", "sites", "reconstruction", "intervals", "channels"),
+        *("activation", "transmembrane", "leads", "labels", "detectors", "potassium"),
+    ],
+    ["explain", "plots", "review"],
     ["notebook"],
 ]
 
