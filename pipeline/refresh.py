@@ -1,7 +1,7 @@
 """Bring executed notebooks and recorded results from ``_build`` back into the checkout.
 
 python -m pipeline.refresh                                           the chapters, with their defaults
-python -m pipeline.refresh --real source=mitdb profile=full only=07  pages of book/real
+python -m pipeline.refresh --real source=mitdb profile=full only=07  pages of book/real; of book/full if simulated
 """
 
 import json
@@ -14,6 +14,7 @@ import nbformat
 from pipeline import chapters, pages
 
 REAL = chapters.ROOT / "book" / "real"
+FULL = chapters.ROOT / "book" / "full"
 
 
 def refresh():
@@ -26,14 +27,15 @@ def refresh():
 
 
 def refresh_real(given):
-    """Copy runs with other parameters to ``book/real/NAME.SOURCE.ipynb``, and their results with them."""
+    """Copy runs with other parameters, and their results, to ``book/real/NAME_SOURCE.ipynb``, or ``book/full``."""
     selected = chapters.select(given.pop("only", ""))
     for name, parameters in chapters.parameters_for(selected, given).items():
         run = chapters.BUILD / "runs" / chapters.run_name(parameters)
-        REAL.mkdir(exist_ok=True)
+        folder = FULL if parameters["source"] == "simulated" else REAL
+        folder.mkdir(exist_ok=True)
         facts = json.loads((run / f"{name}.run.json").read_text())
         page = real_page(nbformat.read(run / f"{name}.ipynb", 4), facts)
-        nbformat.write(page, REAL / f"{name}_{parameters['source']}.ipynb")
+        nbformat.write(page, folder / f"{name}_{parameters['source']}.ipynb")
         results = _copy_results(run, name)
         shutil.copy(run / f"{name}.run.json", pages.RESULTS / results.replace(".json", ".run.json"))
 
@@ -50,11 +52,14 @@ def real_page(notebook, run):
         f" `source={values['source']}` and `profile={values['profile']}`, in {run['seconds'] / 60:.0f} minutes"
         f" ({run['device']}). Its recorded numbers are of that data set alone. [All results](../results.md)."
     )
+    kind = pages.SOURCES[values["source"]]
+    if values["source"] == "simulated":
+        kind = f"{kind}, full profile"
     first = notebook.cells[0]
     heading = f"# {run['title']}"
     if heading not in first.source:
         raise ValueError(f"{name}: the first cell does not begin with the title {run['title']!r}")
-    first.source = first.source.replace(heading, f"{heading} ({pages.SOURCES[values['source']]})\n\n{note}", 1)
+    first.source = first.source.replace(heading, f"{heading} ({kind})\n\n{note}", 1)
     return notebook
 
 

@@ -11,7 +11,7 @@ import yaml
 from pipeline import chapters, execute, pages, render, repository
 
 CHAPTERS = chapters.find()
-REAL = sorted((chapters.ROOT / "book" / "real").glob("*.ipynb"))
+REAL = sorted((chapters.ROOT / "book").glob("*/*.ipynb"))
 FILES = [c.notebook for c in CHAPTERS] + REAL
 LARGEST_KB = 1024
 ROLE = re.compile(r"\{[a-z][\w:]*\}`|^:::|^```\{", re.MULTILINE)
@@ -121,7 +121,7 @@ def test_the_badge_opens_this_notebook(chapter):
 def test_every_notebook_is_in_the_table_of_contents():
     toc = render.toc_files(yaml.safe_load((chapters.ROOT / "book" / "_toc.yml").read_text()))
     assert {f"notebooks/{c.name}" for c in CHAPTERS} <= set(toc)
-    assert {f"book/real/{p.stem}" for p in REAL} <= set(toc)
+    assert {f"book/{p.parent.name}/{p.stem}" for p in REAL} <= set(toc)
     assert len(toc) == len(set(toc))
 
 
