@@ -17,6 +17,13 @@ SOURCES = {
     "features": "published feature table of six nanoelectrode recordings",
     "optical": "optical action potentials of hiPSC cardiomyocytes",
     "nea": "published nanoelectrode recordings",
+    "ucsd": "published simulated ventricles",
+    "ptbxl": "PTB-XL records",
+    "wfdb": "records of your own",
+    "nmj": "neuromuscular junction recordings",
+    "mini_epsc": "labelled synaptic currents",
+    "semisynthetic": "PTB-XL beats with simulated potassium",
+    "mimic": "MIMIC-IV-ECG records",
 }
 RUNS = chapters.BUILD / "runs" / "default"
 

@@ -15,6 +15,7 @@ from pipeline import chapters, pages
 STAGE = chapters.BUILD / "stage"
 SITE = chapters.BUILD / "site"
 HTML = chapters.BUILD / "html"
+LIBRARY = "plotly.min.js"  # the name by which pages load it from _static
 PAGES = ("CHANGELOG.md", "CONTRIBUTING.md")
 
 
@@ -27,8 +28,20 @@ def stage():
     (STAGE / "notebooks").mkdir()
     for chapter in chapters.find():
         shutil.copy(chapters.BUILD / "runs" / "default" / f"{chapter.name}.ipynb", STAGE / "notebooks")
+    interactive(STAGE)
     (STAGE / "book" / "results.md").write_text(pages.results())
     (STAGE / "book" / "status.md").write_text(pages.status())
+
+
+def interactive(folder):
+    """Put the plotting library beside the pages, once, if a notebook has a figure that moves."""
+    if not any(LIBRARY in path.read_text() for path in folder.rglob("*.ipynb")):
+        return
+    from plotly.offline import get_plotlyjs
+
+    target = folder / "book" / "_static" / LIBRARY
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(get_plotlyjs())
 
 
 def build():

@@ -28,27 +28,30 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.requests.append((self.path, self.headers.get("Range")))
-        start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+        start = int((self.headers.get("Range") or "bytes=0-")[6:-1]) if self.path != "/whole-only" else 0
         first = len(self.server.requests) == 1
         if self.path == "/missing":
             return self.send_error(404)
-        body, kind = DATA[start:], "application/octet-stream"
+        data = self.server.held
+        body, kind = data[start:], "application/octet-stream"
         if self.path == "/page":
             body, kind = b"<html>please sign in</html>", "text/html; charset=utf-8"
         if self.path == "/disguised":
             body = b"\n<!DOCTYPE html><html>quota exceeded</html>"
-        if start >= len(DATA):
+        if start >= len(data):
             self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(DATA)}")
+            self.send_header("Content-Range", f"bytes */{len(data)}")
             self.send_header("Content-Length", "0")
             return self.end_headers()
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(DATA) - 1}/{len(DATA)}")
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        if self.server.version:
+            self.send_header("ETag", self.server.version)
         self.end_headers()
-        cut = (self.path == "/cut-once" and first) or self.path == "/cut-always"
+        cut = (self.path == "/cut-once" and first) or self.path == "/cut-always" or self.server.breaks
         self.wfile.write(body[: CUT if cut else len(body)] if start == 0 else body)
         if self.path == "/slow":
             self.server.pause.wait(0.3)
@@ -63,7 +66,8 @@ def server(monkeypatch, tmp_path):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(fetch.time, "sleep", lambda _: None)
     served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    served.requests, served.pause = [], threading.Event()
+    served.requests, served.pause, served.held = [], threading.Event(), DATA
+    served.version, served.breaks = None, False
     served.url = f"http://127.0.0.1:{served.server_port}"
     thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -103,6 +107,49 @@ def test_a_download_that_broke_off_is_resumed_by_the_next_call(server, tmp_path,
     assert part.stat().st_size == CUT
     assert fetch.retrieve(server.url + "/a", HASH, target).read_bytes() == DATA
     assert server.requests[-1] == ("/a", f"bytes={CUT}-") and not part.exists()
+
+
+def _break_off(server, target, monkeypatch, path="/a"):
+    """A download without a checksum that ends early."""
+    with monkeypatch.context() as patch:
+        patch.setattr(fetch, "_ATTEMPTS", 1)
+        server.breaks = True
+        with pytest.raises(fetch.FetchError, match="could not be downloaded"):
+            fetch.retrieve(server.url + path, None, target)
+        server.breaks = False
+    assert target.with_name("a.bin.part").stat().st_size == CUT
+    server.requests.clear()
+
+
+@pytest.mark.parametrize("version", [None, '"one"'])
+def test_without_a_checksum_the_same_file_is_gone_on_with(server, tmp_path, monkeypatch, version):
+    server.version = version
+    _break_off(server, tmp_path / "a.bin", monkeypatch)
+    assert fetch.retrieve(server.url + "/a", None, tmp_path / "a.bin").read_bytes() == DATA
+    assert server.requests == [("/a", f"bytes={CUT}-")]
+    assert names(tmp_path) == ["a.bin", "cache"]
+
+
+@pytest.mark.parametrize(("held", "version"), [(DATA[::-1], '"two"'), (DATA[::-1] + b"longer", '"one"')])
+def test_without_a_checksum_another_file_is_started_anew(server, tmp_path, monkeypatch, held, version):
+    server.version = '"one"'
+    _break_off(server, tmp_path / "a.bin", monkeypatch)
+    server.held, server.version = held, version
+    assert fetch.retrieve(server.url + "/a", None, tmp_path / "a.bin").read_bytes() == held
+    assert server.requests == [("/a", f"bytes={CUT}-"), ("/a", None)]
+
+
+def test_a_partial_file_of_unknown_origin_is_not_gone_on_with(server, tmp_path):
+    (tmp_path / "a.bin.part").write_bytes(b"something else")
+    (tmp_path / "a.bin.part.json").write_text("{")
+    assert fetch.retrieve(server.url + "/a", None, tmp_path / "a.bin").read_bytes() == DATA
+    assert server.requests == [("/a", None)] and names(tmp_path) == ["a.bin", "cache"]
+
+
+def test_a_server_that_sends_only_whole_files(server, tmp_path, monkeypatch):
+    _break_off(server, tmp_path / "a.bin", monkeypatch, "/whole-only")
+    assert fetch.retrieve(server.url + "/whole-only", None, tmp_path / "a.bin").read_bytes() == DATA
+    assert server.requests == [("/whole-only", f"bytes={CUT}-")]
 
 
 @pytest.mark.parametrize(("stale", "requests"), [(DATA, 1), (DATA + b"more", 2)])

@@ -105,7 +105,10 @@ def test_every_name_of_the_design_is_parsed_back():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("VmData_hearts_dd_0p2_volunteer.v10_pattern.0_dose.3.npy", "unknown token 'dose'; known are volunteer"),
+        (
+            "VmData_hearts_dd_0p2_volunteer.v10_pattern.0_dose.3.npy",
+            "pattern.0_dose.3.npy: unknown token 'dose'; known are volunteer.* Rename",
+        ),
         ("VmData_hearts_dd_0p2_geo_act_9_bcl_bcl.600.pattern.1.volunteer.v1.npy", "unknown token 'act'"),
         ("VmData_livers_volunteer.v10_pattern.0.npy", "no name of a case"),
         ("VmData_hearts_dd_0p2_volunteer.v3_pattern.0.npy", "no volunteer v3; known are v1, v2, v4"),
@@ -189,9 +192,9 @@ def test_a_file_without_its_partner(broken):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda a: a.T, r"VmData_.* is transposed: \(75, 500\)"),
-        (lambda a: a[:499], "has 499 samples; a case has 500"),
-        (lambda a: a[:, :74], "has 74 sites; a case has 75"),
+        (lambda a: a.T, r"VmData_.* is transposed: \(75, 500\).* Save it as \(500, 75\)"),
+        (lambda a: a[:499], r"VmData_.* has 499 samples; a case has 500\. Unpack"),
+        (lambda a: a[:, :74], r"VmData_.* has 74 sites; a case has 75\. Unpack"),
         (lambda a: a.astype(int), r"holds int64 of shape \(500, 75\), not floats"),
         (lambda a: a[None], "not floats"),
     ],
@@ -322,6 +325,20 @@ def test_impossible_splits(cases):
         data.split(cases, "heart", fold=3)
 
 
+def test_the_simulator_has_the_statistics_of_the_published_set():
+    everything = data.load(n=400)
+    table = data.calibration_table(everything)
+    assert list(table.columns) == ["unit", "published", "ours", "ratio"] and len(table) == 47
+    extremes = table.index.str.contains(", least|, greatest")  # they grow with the number of cases
+    assert table["ratio"][~extremes].between(1 / 1.5, 1.5).all(), table
+    assert table["ratio"].between(0.5, 1.5).all(), table
+    leads = data.twelve_leads(everything["potentials"]).values.astype(float)
+    assert table.loc["V2, SD", "ours"] == pytest.approx(leads[:, 7].std(), rel=1e-6)
+    assert table.loc["aVR, least", "ours"] == pytest.approx(leads[:, 3].min())
+    assert table.loc["Vm, SD", "ours"] == pytest.approx(float(everything["vm"].std(("case", "time")).mean()), rel=1e-4)
+    assert table.loc["activation, SD", "ours"] == pytest.approx(everything["activation"].values.std(), rel=1e-4)
+
+
 def test_parts_can_be_left_out():
     few = data.load(n=4, volunteers=["v1"], variables=("potentials",))
     assert set(few.data_vars) == {"potentials"} and "activation_group" in few.coords
@@ -357,26 +374,31 @@ def library(cases, written, monkeypatch, tmp_path):
         def do_GET(self):
             asked.append(self.path)
             body = bodies[self.path]
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
+            start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+            self.send_response(206 if start else 200)
+            if start:
+                asked[-1] += f" from {start}"
+                self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            self.send_header("Content-Length", str(len(body) - start))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(body[start : self.server.stop or None])
 
         def log_message(self, *_):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.stop = 0  # bytes after which the connection breaks
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     monkeypatch.setattr(data, "_URL", f"http://127.0.0.1:{server.server_port}/{{}}.{{}}")
-    yield bodies, asked
+    yield bodies, asked, server
     server.shutdown()
     thread.join()
     server.server_close()
 
 
 def test_the_published_set_is_downloaded_once_and_unpacked(library, cases, tmp_path, monkeypatch):
-    _, asked = library
+    _, asked, _ = library
     (tmp_path / "real").mkdir()
     monkeypatch.setenv("CARDIO_DATA", str(tmp_path / "real"))
     back = data.load("ucsd")
@@ -389,7 +411,7 @@ def test_the_published_set_is_downloaded_once_and_unpacked(library, cases, tmp_p
 
 
 def test_a_truncated_archive_is_thrown_away_and_the_rest_is_kept(library, tmp_path):
-    bodies, asked = library
+    bodies, asked, _ = library
     good, bodies["/3.tgz"] = bodies["/3.tgz"], bodies["/3.tgz"][:-2000]
     with pytest.raises(fetch.FetchError, match=r"03\.tgz .*damaged.* call again to download"):
         data.load("ucsd", folder=tmp_path / "set")
@@ -397,6 +419,20 @@ def test_a_truncated_archive_is_thrown_away_and_the_rest_is_kept(library, tmp_pa
     bodies["/3.tgz"] = good
     assert data.load("ucsd", folder=tmp_path / "set", variables=()).sizes["case"] == 8
     assert asked[3:] == [f"/{part}.tgz" for part in range(3, 23)]  # what had come is not fetched again
+
+
+def test_a_part_that_broke_off_is_gone_on_with(library, tmp_path, monkeypatch):
+    _, asked, server = library
+    data.download(tmp_path / "set", [1])
+    monkeypatch.setattr(fetch, "_ATTEMPTS", 1)
+    server.stop = 1 << 16
+    with pytest.raises(fetch.FetchError, match=r"02\.tgz could not be downloaded"):
+        data.download(tmp_path / "set", [2])
+    server.stop = 0
+    data.download(tmp_path / "set", [2])
+    assert asked == ["/1.md", "/2.tgz", "/2.tgz from 65536"]
+    assert len(list((tmp_path / "set").rglob("*.npy"))) == 4
+    assert [path.name for path in sorted((tmp_path / "set" / ".parts").iterdir())] == ["01.done", "02.done"]
 
 
 def test_parts_that_do_not_exist(tmp_path):

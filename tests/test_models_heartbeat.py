@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from cardio_utils.models.heartbeat import BeatMLP, BeatNet, KachueeNet, ThreeConvNet, augment_beats
+from cardio_utils.models.heartbeat import BeatMLP, BeatNet, KachueeNet, PictureNet, ThreeConvNet, augment_beats
 from cardio_utils.models.layers import ResidualBlock, as_channels, count_parameters
 
 BUILD = {
@@ -180,3 +180,11 @@ def test_augmentation_is_mild():
 def test_a_flat_beat_does_not_break_the_augmentation():
     assert (augment_beats((torch.zeros(2, 187),), generator())[0] == 0).all()
     assert torch.isfinite(augment_beats((torch.full((2, 187), 0.5),), generator())[0]).all()
+
+
+def test_the_picture_network_names_pictures_of_any_size():
+    network = PictureNet(n_classes=3, width=8).eval()
+    assert network(torch.randn(5, 32, 32)).shape == (5, 3) == network(torch.randn(5, 24, 40)).shape
+    loss = network.train()(torch.randn(5, 32, 32)).square().sum()
+    loss.backward()
+    assert all(p.grad.abs().sum() > 0 for name, p in network.named_parameters() if "bias" not in name)

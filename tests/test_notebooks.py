@@ -58,6 +58,7 @@ def test_outputs_are_clean(path):
     for cell in code_cells(path):
         assert not [o for o in cell.outputs if o.get("name") == "stderr"], f"a warning in:\n{cell.source}"
         for text in text_outputs(cell):
+            text = re.sub(r"base64,[\w+/=]+", "", text)
             assert not TRACE_OF_A_MACHINE.search(text), f"a path or an address in the output of:\n{cell.source}"
 
 

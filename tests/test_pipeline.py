@@ -136,6 +136,16 @@ def test_toc_files_reads_every_page():
     assert render.toc_files(toc) == ["a", "b", "c"]
 
 
+def test_the_plotting_library_is_staged_only_for_a_notebook_that_asks_for_it(tmp_path):
+    library = tmp_path / "book" / "_static" / "plotly.min.js"
+    (tmp_path / "01_still.ipynb").write_text(json.dumps({"cells": ["<img>"]}))
+    render.interactive(tmp_path)
+    assert not library.exists()
+    (tmp_path / "02_moving.ipynb").write_text(json.dumps({"cells": ['src: root + "_static/plotly.min.js"']}))
+    render.interactive(tmp_path)
+    assert "plotly.js v" in library.read_text()[:200] and library.stat().st_size > 1e6
+
+
 def test_results_page_puts_models_in_rows_and_names_the_data(monkeypatch):
     def metric(name, value):
         return {"name": name, "value": value, "ci": [0.1, 0.9], "unit": "", "better": "higher"}
@@ -202,6 +212,7 @@ def test_a_second_refresh_changes_nothing(tmp_path, monkeypatch):
 def table(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "FOLDER", tmp_path)
     monkeypatch.setattr(sweep, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(sweep, "BOOK", tmp_path / "book")
     return tmp_path / "01_tiny.tsv"
 
 
@@ -209,7 +220,7 @@ def test_a_sweep_runs_the_chapter_for_each_row_and_collects_what_it_recorded(tab
     table.write_text("seed\n1\n2\n")
     for row in sweep.rows("01_tiny").to_dict("records"):
         execute.execute(tiny, sweep.folder("01_tiny", row), row, 1)
-    sweep.main("01_tiny")
+    sweep.main("01_tiny", "all/ours")
     collected = (sweep.BUILD / "01_tiny.csv").read_text().splitlines()
     assert collected == [
         "seed,name,value,unit,better",
@@ -217,6 +228,9 @@ def test_a_sweep_runs_the_chapter_for_each_row_and_collects_what_it_recorded(tab
         "2,all/ours/answer,44.0,ms,higher",
     ]
     assert (sweep.BUILD / "01_tiny.png").stat().st_size > 1000
+    assert (sweep.BOOK / "_static" / "sweep_01_tiny.png").stat().st_size > 1000
+    lines = (sweep.BOOK / "sweeps" / "01_tiny.md").read_text().splitlines()
+    assert "| seed | all/ours/answer |" in lines and "| 2 | 44 (44 to 44) |" in lines
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ LIGHT = [
 ]
 ROOMS = [
     ["signals"],
-    ["action_potential", "ecg", "beat_features", "events"],
+    ["action_potential", "ecg", "lead_algebra", "beat_features", "events", "pictures"],
     ["physics", "residuals"],
     ["simulate"],
     ["data"],

@@ -137,27 +137,65 @@ def _write(stream, chunk):
     return stream.write(chunk)
 
 
-def _transfer(url, part, resume):
+def _note(part):
+    """Beside a partial file: what the server said of the whole one when it began."""
+    return part.with_name(part.name + ".json")
+
+
+def _discard(part):
+    for path in (part, _note(part)):
+        path.unlink(missing_ok=True)
+
+
+def _begun(part, trusted):
+    """Bytes of a partial file that may be gone on with, and what was noted of it.
+
+    Without a checksum to tell in the end (`trusted`), it must be known of which file they are.
+    """
+    try:
+        noted = json.loads(_note(part).read_text())
+    except (OSError, ValueError):
+        noted = {}
+    if not part.exists() or not (trusted or noted.get("version") or noted.get("size")):
+        return 0, {}
+    return part.stat().st_size, noted
+
+
+def _described(response):
+    """What a response says of the whole file: its version, if it has one, and its size."""
+    version = response.headers.get("ETag") or response.headers.get("Last-Modified")
+    size = response.headers.get("Content-Range", "").rpartition("/")[2]  # "bytes 100-199/200"
+    size = size or response.headers.get("Content-Length", "")
+    return {"version": version, "size": int(size) if size.isdigit() else None}
+
+
+def _transfer(url, part, trusted):
     """Bring the bytes of `url` into the file `part`, going on where an earlier attempt stopped."""
     import requests
     from tqdm import tqdm
 
-    have = part.stat().st_size if resume and part.exists() else 0
+    have, noted = _begun(part, trusted)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, stream=True, timeout=_TIMEOUT, headers=headers) as response:
+        now = _described(response)
+        changed = any(noted.get(key) and now[key] and noted[key] != now[key] for key in now)
         if response.status_code == 416:  # nothing is left to send, or another file stands there now
-            if response.headers.get("Content-Range") == f"bytes */{have}":
+            if now["size"] == have and not changed:
                 return
-            part.unlink()
+            _discard(part)
             raise requests.ConnectionError("the partial file does not fit the server's")
         response.raise_for_status()
         if response.headers.get("Content-Type", "").startswith("text/html"):
             raise FetchError(f"{url} sent a web page instead of data.")
         going_on = response.status_code == 206
+        if going_on and changed:
+            _discard(part)
+            raise requests.ConnectionError("another file stands there now")
         have = have if going_on else 0
         left = int(response.headers.get("Content-Length", 0))
         if left > shutil.disk_usage(part.parent).free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        _note(part).write_text(json.dumps(now))
         bar = tqdm(
             total=have + left,
             initial=have,
@@ -175,14 +213,14 @@ def _transfer(url, part, resume):
             raise requests.ConnectionError("the connection ended early")
 
 
-def _downloader(part, resume):
+def _downloader(part, trusted):
     """A downloader as pooch wants it: tries again from where the connection broke."""
     import requests
 
     def download(url, output_file, _):
         for attempt in range(_ATTEMPTS):
             try:
-                _transfer(url, part, resume=resume or attempt > 0)
+                _transfer(url, part, trusted)
                 break
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
                 if attempt == _ATTEMPTS - 1:
@@ -192,6 +230,7 @@ def _downloader(part, resume):
             if stream.read(256).lstrip().lower().startswith((b"<!doctype html", b"<html")):
                 raise FetchError(f"{url} sent a web page instead of data.")
         os.replace(part, output_file)
+        _discard(part)
 
     return download
 
@@ -199,8 +238,9 @@ def _downloader(part, resume):
 def retrieve(url, known_hash, target):
     """Download one file through pooch, unless it is there.
 
-    An interrupted download leaves ``NAME.part`` beside the target and is resumed by the next call if a
-    checksum is known; a second process that wants the same file waits and finds it.
+    An interrupted download leaves ``NAME.part`` beside the target. The next call goes on from there if a checksum is
+    known or the server still has a file of the same version (its ETag or date) and size, and starts anew otherwise.
+    A second process that wants the same file waits and finds it.
 
     Parameters
     ----------
@@ -239,15 +279,15 @@ def retrieve(url, known_hash, target):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             logger.setLevel(logging.WARNING)
-            downloader = _downloader(part, resume=known_hash is not None)
+            downloader = _downloader(part, trusted=known_hash is not None)
             pooch.retrieve(url, known_hash, fname=target.name, path=target.parent, downloader=downloader)
         except requests.RequestException as error:
             raise FetchError(f"{target.name} could not be downloaded from {url} ({error}). {remedy}") from error
         except FetchError as error:
-            part.unlink(missing_ok=True)
+            _discard(part)
             raise FetchError(f"{target.name}: {error} {remedy}") from None
         except OSError as error:
-            part.unlink(missing_ok=True)
+            _discard(part)
             raise _explain(error, target) from error
         except ValueError as error:
             raise FetchError(f"{target.name} from {url} has a wrong checksum and was thrown away. {remedy}") from error

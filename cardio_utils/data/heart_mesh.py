@@ -76,7 +76,9 @@ def read_vtk(path):
     points = points.reshape(count, 3)
     count, cells = _block(path, words, "CELLS", 5, int, 2)
     if count == 0:
-        raise ValueError(f"{path} has no cells: a surface or a cloud of points is not enough")
+        raise ValueError(
+            f"{path} has no cells: a surface or a cloud of points is not enough. Save its tetrahedra, too."
+        )
     _, types = _block(path, words, "CELL_TYPES", 1, int, 1)
     cells = cells.reshape(count, 5)
     if (types != _TETRAHEDRON).any() or (cells[:, 0] != 4).any():
@@ -91,7 +93,7 @@ def _block(path, words, keyword, width, kind, skip):
     """Number of entries of one section, and its values."""
     if keyword not in words:
         if keyword.startswith("CELL"):
-            raise ValueError(f"{path} has no cells: there is no section {keyword}")
+            raise ValueError(f"{path} has no cells: there is no section {keyword}. Save its tetrahedra, too.")
         raise ValueError(f"{path} has no section {keyword}")
     start = words.index(keyword)
     try:

@@ -33,6 +33,7 @@ __all__ = [
     "Case",
     "Split",
     "activation_time",
+    "calibration_table",
     "case_name",
     "check",
     "download",
@@ -104,7 +105,9 @@ def parse_name(name):
     tokens = iter(re.split(r"[._]", found[2]))
     for token in tokens:
         if token not in _TOKENS:
-            raise ValueError(f"{name}: unknown token {token!r}; known are {', '.join(_TOKENS)}")
+            raise ValueError(
+                f"{name}: unknown token {token!r}; known are {', '.join(_TOKENS)}. Rename the file, or remove it."
+            )
         value = next(tokens, "")
         if token in values or not re.fullmatch(_TOKENS[token], value):
             raise ValueError(f"{name}: {token} is {value!r}, or is given twice")
@@ -204,13 +207,15 @@ def _open(path, width):
         raise ValueError(f"{path} is no whole NumPy file ({error}). Unpack its archive again.") from error
     what = "sites" if width == len(SITES) else "electrodes"
     if array.shape == (width, SAMPLES):
-        raise ValueError(f"{path} is transposed: {array.shape}, where time comes first, ({SAMPLES}, {width})")
+        raise ValueError(
+            f"{path} is transposed: {array.shape}, where time comes first. Save it as ({SAMPLES}, {width})."
+        )
     if array.ndim != 2 or array.dtype.kind != "f":
         raise ValueError(f"{path} holds {array.dtype} of shape {array.shape}, not floats ({SAMPLES}, {width})")
     if array.shape[0] != SAMPLES:
-        raise ValueError(f"{path} has {array.shape[0]} samples; a case has {SAMPLES}")
+        raise ValueError(f"{path} has {array.shape[0]} samples; a case has {SAMPLES}. Unpack its archive again.")
     if array.shape[1] != width:
-        raise ValueError(f"{path} has {array.shape[1]} {what}; a case has {width}")
+        raise ValueError(f"{path} has {array.shape[1]} {what}; a case has {width}. Unpack its archive again.")
     return array
 
 
@@ -491,6 +496,106 @@ def twelve_leads(potentials):
     coords = {name: c for name, c in potentials.coords.items() if "electrode" not in c.dims}
     coords["lead"] = list(physics.LEADS)
     return xr.DataArray(np.moveaxis(leads, 0, axis), coords, dims, "leads", {"units": "mV"})
+
+
+_LEADS = {  # published, mV: standard deviation, least and greatest value of each lead
+    "I": (0.52, -5.95, 4.51),
+    "II": (0.47, -5.57, 4.22),
+    "III": (0.37, -3.57, 4.24),
+    "aVR": (0.46, -4.29, 5.47),
+    "aVL": (0.39, -4.22, 3.56),
+    "aVF": (0.33, -3.16, 3.02),
+    "V1": (0.37, -2.45, 2.98),
+    "V2": (0.30, -2.34, 2.36),
+    "V3": (0.26, -2.51, 2.21),
+    "V4": (0.23, -2.31, 2.01),
+    "V5": (0.19, -1.97, 1.70),
+    "V6": (0.22, -2.33, 2.13),
+}
+_PUBLISHED = {  # unit and value
+    "latest activation": ("ms", 185.0),
+    "activation, SD": ("ms", 34.0),
+    "Vm at rest": ("mV", -85.7),
+    "Vm, least": ("mV", -93.09),
+    "Vm, greatest": ("mV", 49.53),
+    "Vm, range": ("mV", 142.62),
+    "Vm, mean": ("mV", -22.5),
+    "Vm, SD": ("mV", 47.5),
+    "Vm, peak of a beat": ("mV", 28.0),
+    "Vm, back at -80 mV": ("ms", 340.0),
+    "peak of the T wave": ("ms", 340.0),
+} | {
+    f"{lead}, {what}": ("mV", v[k]) for k, what in enumerate(("SD", "least", "greatest")) for lead, v in _LEADS.items()
+}
+
+
+def calibration_table(dataset):
+    """Statistics of cases beside those of the published set, which the simulator was set by.
+
+    Published are values over the whole set, some as ranges, whose middle is given, or read off figures. Extremes grow
+    with the number of cases.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From `load`, with all variables.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: quantity. Columns: unit, published, ours, ratio (ours to published).
+        SD of a lead is that of all samples; mean and SD of Vm are means over the sites. Rest is the last sample of a
+        case, the peak the greatest one, both as medians, as are the return to -80 mV, in cases of the base study,
+        and the T wave: the greatest root mean square of the leads after 230 ms.
+    """
+    import pandas as pd
+
+    blocks = (dataset.isel(case=slice(i, i + _BLOCK)) for i in range(0, dataset.sizes["case"], _BLOCK))
+    leads, vm, beats = zip(*map(_statistics, blocks), strict=True)
+    activation = dataset["activation"].values.astype(float)
+    lead_values, vm_values = _moments(leads), _moments(vm)
+    rest, peak, back, wave = (np.nanmedian(np.concatenate(parts)) for parts in zip(*beats, strict=True))
+    ours = {
+        "latest activation": np.nanmax(activation),
+        "activation, SD": np.nanstd(activation),
+        "Vm at rest": rest,
+        "Vm, least": vm_values["least"].min(),
+        "Vm, greatest": vm_values["greatest"].max(),
+        "Vm, range": vm_values["greatest"].max() - vm_values["least"].min(),
+        "Vm, mean": vm_values["mean"].mean(),
+        "Vm, SD": vm_values["SD"].mean(),
+        "Vm, peak of a beat": peak,
+        "Vm, back at -80 mV": back,
+        "peak of the T wave": wave,
+    }
+    for name in ("SD", "least", "greatest"):
+        ours |= {f"{lead}, {name}": lead_values[name][k] for k, lead in enumerate(_LEADS)}
+    table = pd.DataFrame(_PUBLISHED, index=["unit", "published"]).T.astype({"published": float})
+    table["ours"] = pd.Series(ours)
+    return table.assign(ratio=table["ours"] / table["published"]).rename_axis("quantity")
+
+
+def _statistics(block):
+    """Sums and extremes of leads and Vm by row; rest, peak, return to rest by beat, and T wave by case."""
+    leads, vm = twelve_leads(block["potentials"]).values, block["vm"].values
+    late = 230 + np.square(leads[..., 230:].astype(float)).mean(1).argmax(-1).astype(float)
+    back = SAMPLES - (vm[..., ::-1] > -80).argmax(-1).astype(float)
+    back[block["study"].values != "hearts_dd_0p2"] = np.nan
+    beats = vm[..., -1].ravel(), vm.max(-1).ravel(), back.ravel(), late
+    return _sums(leads.astype(float)), _sums(vm.astype(float)), beats
+
+
+def _sums(rows):
+    axes = (0, 2)
+    count = rows.shape[0] * rows.shape[2]
+    return count, rows.sum(axes), np.square(rows).sum(axes), rows.min(axes), rows.max(axes)
+
+
+def _moments(parts):
+    count, total, squares, least, greatest = zip(*parts, strict=True)
+    mean = np.sum(total, 0) / sum(count)
+    spread = np.sqrt(np.sum(squares, 0) / sum(count) - mean**2)
+    return {"mean": mean, "SD": spread, "least": np.min(least, 0), "greatest": np.max(greatest, 0)}
 
 
 class Split(NamedTuple):

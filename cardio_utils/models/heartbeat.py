@@ -183,6 +183,30 @@ class BeatNet(nn.Module):
         return self.head(x)
 
 
+class _OneChannel(nn.Module):
+    def forward(self, picture):
+        return picture[:, None]
+
+
+class PictureNet(nn.Sequential):
+    """Three convolutions, each of which halves the picture, then the mean of every map.
+
+    Input (beat, height, width), at least 8 pixels a side; output logits (beat, n_classes). For the second primer.
+
+    Parameters
+    ----------
+    n_classes : int
+    width : int
+        Patterns of the first convolution; the later ones have twice and four times as many.
+    """
+
+    def __init__(self, n_classes: int = 4, width: int = 16):
+        layers: list[nn.Module] = [_OneChannel()]
+        for before, after in ((1, width), (width, 2 * width), (2 * width, 4 * width)):
+            layers += [nn.Conv2d(before, after, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, n_classes))
+
+
 def augment_beats(inputs, generator):
     """Beats as another recording might have shown them: scaled, shifted, on a wandering baseline, noisy.
 

@@ -140,15 +140,16 @@ def by_cell(values, group, order=None, ax=None, ylabel="error (ms)", xlabel="cel
     return ax
 
 
-def against_truth(truth, sensors, ax=None, unit="ms", what="APD90"):
-    """What sensors measured against the truth, with the line of equality.
+def against_truth(truth, sensors, ax=None, unit="ms", what="APD90", how="measured"):
+    """What sensors measured, or models predicted, against the truth, with the line of equality.
 
     Parameters
     ----------
     truth : (n,) array_like
     sensors : dict of str to (n,) array_like
     ax : Axes, optional
-    unit, what : str
+    unit, what, how : str
+        For the names of the axes.
 
     Returns
     -------
@@ -161,7 +162,7 @@ def against_truth(truth, sensors, ax=None, unit="ms", what="APD90"):
         ax.plot(truth, values, "o", color=colour, markersize=3.2, alpha=0.45, markeredgewidth=0, label=name)
     ends = np.nanquantile(truth, [0, 1])
     ax.plot(ends, ends, color=INK, linewidth=1, linestyle=_DASHED)
-    ax.set(xlabel=f"true {what} ({unit})", ylabel=f"measured {what} ({unit})")
+    ax.set(xlabel=f"true {what} ({unit})", ylabel=f"{how} {what} ({unit})")
     for handle in ax.legend(loc="upper left", markerscale=1.8).legend_handles:
         handle.set_alpha(1)
     return ax

@@ -22,6 +22,7 @@ ten Tusscher KHWJ, Panfilov AV (2006) Am J Physiol Heart Circ Physiol 291:H1088-
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import astuple, replace
 from functools import cache, lru_cache
 from typing import NamedTuple
@@ -366,6 +367,7 @@ class Subject:
     ----------
     field : ndarray, shape (10, node)
         Lead field of `ELECTRODES`, mV per mV.
+    rotation : ndarray, shape (3, 3)
 
     Raises
     ------
@@ -377,12 +379,32 @@ class Subject:
         self.heart, self.positions = heart, np.asarray(positions, float)
         if self.positions.shape != (len(SITES), 3):
             raise ValueError(f"{len(SITES)} sites with three coordinates expected, got {self.positions.shape}")
-        rotation = np.asarray(rotation)
-        self.field = GAIN * heart.lead_field(_electrodes(rotation @ heart.points.mean(0)), rotation)
+        self.rotation = np.asarray(rotation)
+        self.field = self._field()
         self._tie()
         self._graphs, self._activations = {}, {}
         gradient = heart.durations(np.full(len(heart.points), 40.0), 0.0, **DISPERSION)
         self._gradient = np.bincount(self._site, self._weight * gradient[self._node], len(SITES))
+
+    def _field(self, steps=0.0):
+        positions = _electrodes(self.rotation @ self.heart.points.mean(0)) + steps
+        return GAIN * self.heart.lead_field(positions, self.rotation)
+
+    def with_electrodes_moved(self, steps):
+        """The same heart, its electrodes elsewhere.
+
+        Parameters
+        ----------
+        steps : ndarray, shape (10, 3)
+            How far each of `ELECTRODES` is moved, mm, torso frame.
+
+        Returns
+        -------
+        Subject
+        """
+        other = copy(self)
+        other.field = other._field(np.asarray(steps))
+        return other
 
     def _tie(self):
         """Pairs of a site and a node of the muscle around it, and how far they are apart."""
