@@ -15,23 +15,22 @@ Wasserman L, Ramdas A (2023) J Am Stat Assoc 118:2491-2502 (groups). Clark M et 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from cardio_utils import action_potential as ap
 from cardio_utils import reconstruction
-from cardio_utils.reconstruction import FS, LEVELS
+from cardio_utils.reconstruction import FS, LEVELS, QUANTILES
 
 __all__ = [
     "PHASES",
-    "QUANTILES",
     "Band",
     "Errors",
     "band_coverage",
     "calibrate",
-    "collections",
+    "calibrate_durations",
     "constant_band",
     "curve_intervals",
     "draw",
@@ -40,14 +39,9 @@ __all__ = [
     "durations",
     "phases",
     "predict",
-    "quantile_network",
     "relative_errors",
-    "train",
     "widen",
 ]
-
-QUANTILES = (0.05, 0.5, 0.95)
-"""Levels of the three curves."""
 
 PHASES = ("rest", "upstroke", "plateau", "repolarisation")
 """Names of the codes that `phases` gives."""
@@ -60,130 +54,11 @@ _POSSIBLE = (-0.2, 1.15)  # of a beat's height: where a drawn waveform may lie
 _OWN_TIME = np.linspace(-0.12, 1.6, 173)  # of a beat: 0 at its upstroke, 1 at its APD90
 
 
-# The network
-
-
-def quantile_network(usual, equations="aliev_panfilov", seed=0, **arguments):
-    """The compact network of chapter 04 with three curves that cannot cross.
-
-    Parameters
-    ----------
-    usual : (time,) array_like
-        Waveform that the curves are differences from, such as the mean of training beats.
-    equations : str or None
-        Of the physics, which concerns the median only (`losses.physics_informed`); None for none.
-    seed : int
-        Of its first weights; the caller's random state is left as it was.
-    **arguments
-        Replace those of `models.action_potential.ActionPotentialNet`.
-    """
-    import torch
-
-    from cardio_utils.models.action_potential import ActionPotentialNet
-
-    given = dict(patch=20, strides=(5, 4), widths=(64, 96, 128)) | arguments
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = ActionPotentialNet(len(QUANTILES), equations, **given)
-    network.register_buffer("usual", torch.as_tensor(np.asarray(usual, np.float32)))
-    network.register_forward_hook(_around_usual)
-    return network
-
-
-def _around_usual(network, _, output):
-    return (output[0] + network.usual, *output[1:]) if isinstance(output, tuple) else output + network.usual
-
-
-def train(network, fitting, *, weight=0.002, epochs=6, batch_size=32, learning_rate=3e-3, **options):
-    """Fit a network to windows by quantile loss, with the physics of its median.
-
-    The number of epochs is fixed, so that no recording is needed to choose it: what `training.fit` validates on is
-    every eighth of the given windows.
-
-    Parameters
-    ----------
-    network : ActionPotentialNet
-        Of three curves.
-    fitting : reconstruction.Windows
-        With targets.
-    weight : float
-        Of the physics.
-    epochs, batch_size, learning_rate
-        As for `training.fit`, and so are further options.
-
-    Returns
-    -------
-    training.Fit
-    """
-    import torch
-
-    from cardio_utils import losses, residuals, training
-
-    physics = network.equations is not None
-
-    def data(seen):
-        mask = residuals.beat_mask(seen.target, FS) & seen.inside if physics else None
-        return seen.wave, ((seen.target, mask) if physics else seen.target)
-
-    loss = losses.pinball(QUANTILES)
-    if physics:
-        loss = losses.physics_informed(FS, network.equations, weight, data=loss)
-    given = dict(patience=None, weight_decay=1e-3) | options
-    settings = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
-    # Far from its threshold the model's switch underflows, and numbers below 1e-38 are computed ten times slower.
-    torch.set_flush_denormal(True)
-    try:
-        return training.fit(
-            network, data(fitting), data(fitting.at(slice(None, None, 8))), loss=loss, **settings, **given
-        )
-    finally:
-        torch.set_flush_denormal(False)
-
-
 def predict(networks, wave):
     """Three curves (beat, 3, time) of a network, or the mean of those of several."""
     networks = networks if isinstance(networks, (list, tuple)) else [networks]
     curves = [reconstruction.predict(network, wave) for network in networks]
     return np.mean(curves, axis=0)
-
-
-# Parts
-
-
-def collections(load, seeds):
-    """Windows of several data sets of pairs, one after another, whose recordings and preparations stay apart.
-
-    Parameters
-    ----------
-    load : callable(seed) -> xarray.Dataset
-        Cleaned pairs.
-    seeds : sequence of int
-        One a data set; where there are several, recordings are called "name (0)", "name (1)" and so on.
-
-    Returns
-    -------
-    seen : reconstruction.Windows
-        Its `position` counts on from data set to data set.
-    preparation : (beat,) ndarray of str
-    number : (beat,) ndarray of int
-        Of the data set.
-    """
-    parts = []
-    for number, seed in enumerate(seeds):
-        pairs = load(seed)
-        seen = reconstruction.windows(pairs)
-        suffix = f" ({number})" if len(seeds) > 1 else ""
-        preparation = np.char.add(pairs["preparation"].values[seen.position].astype(str), suffix)
-        parts.append((replace(seen, recording=np.char.add(seen.recording.astype(str), suffix)), preparation))
-    several = [seen for seen, _ in parts]
-    columns = {
-        name: np.concatenate([getattr(w, name) for w in several])
-        for name in ("wave", "target", "inside", "spike", "recording", "reason")
-    }
-    start = np.cumsum([0, *(len(w.reason) for w in several)])
-    columns["position"] = np.concatenate([w.position + first for w, first in zip(several, start, strict=False)])
-    number = np.repeat(np.arange(len(several)), [len(w) for w in several])
-    return replace(several[0], **columns), np.concatenate([names for _, names in parts]), number
 
 
 # Bands
@@ -490,6 +365,33 @@ def duration_intervals(
     out[:, 0] -= margin
     out[:, 2] += margin
     return out
+
+
+def calibrate_durations(curves, seen, group, levels=LEVELS, *, coverage=0.9, n=24, seed=0):
+    """Error curves to draw with, and by how much the intervals of durations that follow must be widened.
+
+    Parameters
+    ----------
+    curves, seen, group, coverage
+        As for `calibrate`.
+    levels, n, seed
+        As for `duration_intervals`.
+
+    Returns
+    -------
+    errors : Errors
+    margin : (level,) ndarray
+        ms, of which `regression.conformal_margin` promises the coverage for a new group. The intervals behind it are
+        drawn for each beat without the errors of its own group.
+    """
+    from cardio_utils.regression import conformal_margin
+
+    errors = Errors.of(curves, seen, group)
+    options = dict(coverage=coverage, n=n, seed=seed, without=group)
+    held, truth = duration_intervals(curves, errors, levels, **options), durations(seen.target, levels)
+    outside = np.maximum(held[:, 0] - truth, truth - held[:, 2])
+    known = np.isfinite(outside).all(axis=1)
+    return errors, conformal_margin(outside[known], np.asarray(group)[known], coverage)
 
 
 def curve_intervals(curves, levels=LEVELS):

@@ -23,10 +23,12 @@ __all__ = [
     "BEFORE",
     "FS",
     "LEVELS",
+    "QUANTILES",
     "Parts",
     "Windows",
     "attribution",
     "boosted_components",
+    "collections",
     "compact_network",
     "errors",
     "extracellular",
@@ -50,6 +52,9 @@ BEFORE, AFTER = 0.1, 1.3
 
 LEVELS = (30, 50, 70, 90)
 """Levels of repolarisation (%) whose durations are compared."""
+
+QUANTILES = (0.05, 0.5, 0.95)
+"""Levels of the curves of a network that gives three."""
 
 _TIME = np.arange(round((BEFORE + AFTER) * FS)) / FS - BEFORE
 _SPIKE = (-0.02, 0.03)  # s around the steepest fall: what is cut out before the slow wave is looked at
@@ -277,6 +282,45 @@ def windows(pairs):
 # Parts
 
 
+def collections(load, count):
+    """Windows of several collections of pairs, one after another, whose recordings and preparations stay apart.
+
+    Parameters
+    ----------
+    load : callable(number) -> xarray.Dataset
+        Cleaned pairs of one collection, numbered from 0.
+    count : int
+
+    Returns
+    -------
+    seen : Windows
+        Its `position` counts on from collection to collection; recordings of all but the first are called "name (1)",
+        "name (2)" and so on.
+    about : DataFrame
+        One row a window: preparation, named likewise, sensor ("nea" or "mea") and collection (number).
+    """
+    several, tables = [], []
+    for number in range(count):
+        pairs = load(number)
+        seen = windows(pairs)
+        suffix = f" ({number})" if number else ""
+        preparation, sensor = (pairs[name].values[seen.position].astype(str) for name in ("preparation", "sensor"))
+        table = {"preparation": np.char.add(preparation, suffix), "sensor": sensor, "collection": number}
+        tables.append(pd.DataFrame(table))
+        several.append(replace(seen, recording=np.char.add(seen.recording.astype(str), suffix)))
+    start = np.cumsum([0, *(len(seen.reason) for seen in several)])
+    several = [replace(seen, position=seen.position + first) for seen, first in zip(several, start, strict=False)]
+    reason = np.concatenate([seen.reason for seen in several])
+    return _joined(several, reason=reason), pd.concat(tables, ignore_index=True)
+
+
+def _joined(several, **others):
+    """Windows one after another; what is given per recording or given beat is passed on."""
+    names = ("wave", "target", "inside", "spike", "recording", "position")
+    joined = {name: np.concatenate([getattr(seen, name) for seen in several]) for name in names}
+    return replace(several[0], **joined, **others)
+
+
 @dataclass(frozen=True)
 class Parts:
     """Positions of the beats to fit on, to choose by, and to test on; and the recordings that nobody may use."""
@@ -368,12 +412,7 @@ def stretched(seen, copies=8, seed=0, *, stretch=0.4, bend=0.1, highpass=0.15, n
     """
     streams = np.random.SeedSequence(seed).spawn(copies)
     made = [_varied(seen, np.random.default_rng(s), stretch, bend, highpass, noise) for s in streams]
-    every = [seen, *made]
-    joined = {
-        name: np.concatenate([getattr(w, name) for w in every])
-        for name in ("wave", "target", "inside", "spike", "recording", "position")
-    }
-    return replace(seen, **joined)
+    return _joined([seen, *made])
 
 
 def _varied(seen, rng, stretch, bend, highpass, noise):
@@ -440,7 +479,7 @@ def boosted_components(seen, n_inputs=20, n_outputs=8, seed=0, **parameters):
     return Baseline(lambda wave: outputs.inverse_transform(trees.predict(inputs.transform(wave))))
 
 
-def compact_network(usual, equations="aliev_panfilov", seed=0, **arguments):
+def compact_network(usual, equations="aliev_panfilov", seed=0, n_quantiles=1, **arguments):
     """The book's network for these windows: pieces of 20 ms into 64 channels, three levels, 0.9 million values.
 
     What it gives is the difference from a usual waveform, which has the upstroke in its place. The difference is
@@ -454,6 +493,8 @@ def compact_network(usual, equations="aliev_panfilov", seed=0, **arguments):
         As for `models.action_potential.ActionPotentialNet`; None for no physics.
     seed : int
         Of its first weights; the caller's random state is left as it was.
+    n_quantiles : {1, 3}
+        One waveform, or the curves of `QUANTILES`, which cannot cross.
     **arguments
         Replace those of the network.
 
@@ -467,7 +508,8 @@ def compact_network(usual, equations="aliev_panfilov", seed=0, **arguments):
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = ActionPotentialNet(1, equations, **(dict(patch=20, strides=(5, 4), widths=(64, 96, 128)) | arguments))
+        given = dict(patch=20, strides=(5, 4), widths=(64, 96, 128)) | arguments
+        network = ActionPotentialNet(n_quantiles, equations, **given)
     lag = torch.arange(-3 * _BLUR, 3 * _BLUR + 1)
     bell = torch.exp(-0.5 * (lag / _BLUR) ** 2)
     network.register_buffer("usual", torch.as_tensor(np.asarray(usual, np.float32)))
@@ -481,17 +523,18 @@ def _around_usual(network, _, output):
 
     own, *others = output if isinstance(output, tuple) else (output,)
     reach = network.bell.shape[-1] // 2
-    smooth = functional.conv1d(functional.pad(own[:, None], (reach, reach), mode="replicate"), network.bell)
-    wave = smooth[:, 0] + network.usual
+    curves = functional.pad(own.flatten(0, -2)[:, None], (reach, reach), mode="replicate")
+    wave = functional.conv1d(curves, network.bell).reshape(own.shape) + network.usual
     return (wave, *others) if others else wave
 
 
 def train(network, fitting, validation, *, weight=0.02, epochs=8, batch_size=32, learning_rate=3e-3, **options):
-    """Fit a network to windows; the weights of the epoch that is best on the validation recordings stay.
+    """Fit a network to windows, for a fixed number of epochs.
 
-    Absolute error of the waveform plus, where the network has equations, `weight` times `residuals.physics_loss`. The
-    epoch is chosen by the error of the waveform alone, each validation recording counted the same, so that weights
-    compare.
+    Absolute error of the waveform, or quantile loss of three curves, plus, where the network has equations, `weight`
+    times `residuals.physics_loss` of the waveform or the median. The error of the curves alone, each validation
+    recording counted the same, is followed but chooses no epoch: with few validation recordings the best epoch is one
+    of chance, and often one before the learning rate has come down.
 
     Parameters
     ----------
@@ -515,11 +558,14 @@ def train(network, fitting, validation, *, weight=0.02, epochs=8, batch_size=32,
     from cardio_utils import losses, training
     from cardio_utils.regression import equal_weights
 
-    balance = equal_weights(validation.recording)[:, None]
+    levels = QUANTILES if network.n_quantiles > 1 else (0.5,)
+    balance = equal_weights(validation.recording)[:, None, None]
+    quantile, factor = np.array(levels)[:, None], 2 if len(levels) == 1 else 1  # twice that at 0.5: the absolute error
 
     def metric(target, output):
-        truth, curve = (part[0] if isinstance(part, tuple) else part for part in (target, output))
-        return float((balance * np.abs(curve - truth)).mean())
+        truth, curves = (part[0] if isinstance(part, tuple) else part for part in (target, output))
+        error = truth[:, None] - curves.reshape(len(truth), len(levels), -1)
+        return float(factor * (balance * np.maximum(quantile * error, (quantile - 1) * error)).mean())
 
     physics = network.equations is not None
 
@@ -527,18 +573,13 @@ def train(network, fitting, validation, *, weight=0.02, epochs=8, batch_size=32,
         mask = residuals.beat_mask(seen.target, FS) & seen.inside if physics else None
         return seen.wave, ((seen.target, mask) if physics else seen.target)
 
-    given = dict(patience=None, weight_decay=1e-3) | options
+    loss = losses.pinball(levels) if len(levels) > 1 else _absolute_error
+    if physics:
+        loss = losses.physics_informed(FS, network.equations, weight, data=loss)
+    settings = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate)
+    given = dict(patience=None, keep="last", weight_decay=1e-3) | options
     return training.fit(
-        network,
-        data(fitting),
-        data(validation),
-        loss=losses.physics_informed(FS, network.equations, weight) if physics else _absolute_error,
-        metric=metric,
-        mode="min",
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        **given,
+        network, data(fitting), data(validation), loss=loss, metric=metric, mode="min", **settings, **given
     )
 
 

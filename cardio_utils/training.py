@@ -37,7 +37,7 @@ class Fit:
         One row an epoch (index `epoch`, from 1): `train_loss`, `validation_loss`, `metric` (where one was
         given) and `learning_rate` (after the epoch's last batch).
     best_epoch : int
-        The epoch whose weights the model carries.
+        The epoch whose weights the model carries: the best one, or the last.
     seconds : float
         Time spent training, summed over interrupted parts.
     precision : str
@@ -65,6 +65,7 @@ def fit(
     weight_decay=1e-4,
     schedule="one-cycle",
     patience=6,
+    keep="best",
     seed=0,
     augment=None,
     checkpoint=None,
@@ -92,6 +93,9 @@ def fit(
         and Topin 2019); cosine decay alone (Loshchilov and Hutter 2017); or `learning_rate` throughout.
     patience : int or None
         Stop after so many epochs without improvement; None: never.
+    keep : {"best", "last"}
+        Weights of the best epoch, or of the last one, with which nothing is chosen among epochs: where the validation
+        set is small, its best epoch is often one of chance, before the learning rate has come down.
     seed : int
         Order of the batches, dropout and augmentation. The caller's own random state is left as it was.
     augment : callable(inputs, generator) -> inputs, optional
@@ -119,11 +123,12 @@ def fit(
         model is left with the weights of the best one, in evaluation mode.
     """
     _one_of("mode", mode, ("max", "min"))
+    _one_of("keep", keep, ("best", "last"))
     _one_of("schedule", schedule, ("one-cycle", "cosine", "constant"))
     _one_of("precision", precision, ("auto", "32", "bf16"))
     sets = _pair("train", train), _pair("validation", validation)
     settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    settings |= {"weight_decay": weight_decay, "schedule": schedule, "patience": patience, "mode": mode}
+    settings |= {"weight_decay": weight_decay, "schedule": schedule, "patience": patience, "mode": mode, "keep": keep}
     saved = None
     if checkpoint is not None:
         checkpoint = Path(checkpoint)
@@ -141,7 +146,7 @@ def fit(
         first = _map(lambda t: t[:batch_size], train)
         precision = _faster_precision(model, first, loss, accelerator, device)
 
-    with _fork_rng(device):
+    with _fork_rng(device), _without_denormals():
         run = _Run(model, train, loss, augment, _fabric(accelerator, precision), settings)
         if saved:
             run.load(saved)
@@ -257,6 +262,7 @@ class _Run:
         score = row.get("metric", row["validation_loss"])
         self.history.append(row)
         better = score > self.best_score if mode == "max" else score < self.best_score
+        better |= self.settings["keep"] == "last" and not np.isnan(score)
         if better or (not self.best_epoch and not np.isnan(score)):
             self.best_epoch, self.best_score = self.epoch, score
             self.best_weights = {name: v.detach().clone() for name, v in self.model.state_dict().items()}
@@ -372,6 +378,21 @@ def _numpy(output):
 
 def _fork_rng(device):
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
+@contextlib.contextmanager
+def _without_denormals():
+    """Numbers below 1e-38 count as 0 meanwhile.
+
+    A processor computes with them many times slower, and gradients of a saturated sigmoid are full of them: the
+    backward pass of a physics loss, whose threshold is one, took eight times as long. PyTorch has no way to ask what
+    was set before; off is its default.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _fabric(accelerator, precision):

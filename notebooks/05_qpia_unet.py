@@ -34,7 +34,7 @@ if importlib.util.find_spec("cardio_utils") is None:
 
 # %% tags=["parameters"]
 source: str = "simulated"  # "simulated"; "nea": the published data, downloaded once
-profile: str = "fast"  # "fast": 90 s on one core; "full": more cultures, longer training
+profile: str = "fast"  # "fast": 90 s on one core; "full": more cultures and longer training, 30 minutes
 seed: int = 0  # changes the simulated cells, the split and the training
 recording: str = ""  # your own array (channel, sample), npy or HDF5; empty: none
 rate: float = 0.0  # Hz, of that array; 0: an HDF5 file may say it
@@ -47,7 +47,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cardio_utils import channels, intervals, losses, plots, regression, residuals
+from cardio_utils import channels, intervals, losses, plots, residuals
 from cardio_utils import reconstruction as rc
 from cardio_utils.agreement import mean_over_groups
 from cardio_utils.data import nea, nea_files
@@ -68,23 +68,23 @@ fast = profile == "fast"
 # collections of fifteen recordings each, all of different cultures.
 
 # %%
-count = dict(zip(("fitting", "calibration", "test"), (2, 3, 2) if fast else (8, 8, 4), strict=True))
+size = (2, 3, 2) if fast else (14, 16, 8)
+count = dict(zip(("fitting", "calibration", "test"), size, strict=True))
 if source == "simulated":
     options = [{"seed": 100 * seed + k, "duration": 40.0} for k in range(sum(count.values()))]
 else:
     options = [{}]
-seen, preparation, number = intervals.collections(
-    lambda k: nea.clean(nea.load("pairs", source=source, **options[k])), range(len(options))
-)
+seen, about = rc.collections(lambda k: nea.clean(nea.load("pairs", source=source, **options[k])), len(options))
 if source == "simulated":
-    purpose = np.repeat(list(count), list(count.values()))[number]
+    purpose = np.repeat(list(count), list(count.values()))[about.collection]
 else:
-    part = rc.parts(seen.recording, preparation, nea.TEST, share=0.5, seed=seed)
+    part = rc.parts(seen.recording, about.preparation, nea.TEST, share=0.5, seed=seed)
     purpose = np.full(len(seen), "left out", "<U12")
     for name, rows in zip(count, (part.fitting, part.validation, part.test), strict=True):
         purpose[rows] = name
 fitting, calibration, test = (seen.at(purpose == name) for name in count)
-groups = {name: preparation[purpose == name] for name in count}
+groups = {name: about.preparation[purpose == name].to_numpy() for name in count}
+sensor = {name: about.sensor[purpose == name].to_numpy() for name in count}
 for name in count:
     record(f"data/{name}/beats", int((purpose == name).sum()))
     record(f"data/{name}/preparations", len(set(groups[name])))
@@ -115,15 +115,15 @@ for name, make in (("mean_waveform", rc.mean_waveform), ("ridge", rc.ridge)):
 # of the **median only**: the originals asked it of all three, but a pointwise quantile of solutions of an equation is no
 # solution of it. Two networks are trained from different first weights, and their curves averaged.
 
-# %% tags=["nbval-ignore-output"]
-copies, epochs, members = (1, 6, 2) if fast else (4, 12, 3)
+# %%
+copies, epochs, members = (1, 6, 2) if fast else (2, 6, 3)
 usual = rc.mean_waveform(fitting).predict(fitting.wave[:1])[0]
 networks = []
 for k in range(members):
-    network = intervals.quantile_network(usual, seed=100 * seed + k)
+    network = rc.compact_network(usual, seed=100 * seed + k, n_quantiles=3)
     beats = rc.stretched(fitting, copies=copies, seed=100 * seed + k)
-    options = dict(epochs=epochs, seed=seed + k, precision="32" if fast else "auto")
-    history = intervals.train(network, beats, **options).history
+    options = dict(weight=0.002, epochs=epochs, seed=seed + k, precision="32" if fast else "auto")
+    history = rc.train(network, beats, beats.at(slice(None, None, 8)), **options).history
     networks.append(network)
 raw = intervals.predict(networks, test.wave)
 models["network"] = {"calibration": intervals.predict(networks, calibration.wave), "test": raw}
@@ -149,17 +149,30 @@ check("and at no other curve", bool((slope[[0, 2]] == 0).all()))
 # beats ([Romano 2019](../book/references.md#romano2019), [Sesia and Candes 2020](../book/references.md#sesia2020)). Every
 # preparation counts the same, and one more that was never seen is counted as infinitely bad
 # ([Dunn 2023](../book/references.md#dunn2023)): that is the price of few recordings.
+#
+# One thing is known of a new recording: its kind of electrode. Each collection has one recording of a conventional array (MEA),
+# where the wave arrives late, and errors are others. So each kind has factors of its own, learnt from its own
+# calibration recordings ([Vovk 2012](../book/references.md#vovk2012)), if these have at least nine preparations, without which nobody can
+# promise 90 %; otherwise from all.
 
 # %% tags=["nbval-ignore-output"]
 n = len(set(groups["calibration"]))
 wanted = min(0.9, n / (n + 1))
-band = {
-    name: intervals.calibrate(curves["calibration"], calibration, groups["calibration"], wanted)
-    for name, curves in models.items()
-}
-calibrated = {name: intervals.widen(own["test"], band[name]) for name, own in models.items()}
-for phase, factor in zip(intervals.PHASES, band["network"].factor, strict=True):
-    record(f"calibration/network/factor/{phase}", factor, tolerance=0.5 * factor)
+speaking, bands, calibrated = {}, {}, {}
+for kind in sorted(set(sensor["test"]), reverse=True):
+    own = sensor["calibration"] == kind
+    enough = len(set(groups["calibration"][own])) >= min(9, n)
+    speaking[kind] = own if enough else np.ones(len(own), bool)
+    record(f"calibration/preparations/{kind}", len(set(groups["calibration"][speaking[kind]])))
+for name, curves in models.items():
+    calibrated[name] = curves["test"].copy()
+    for kind, rows in speaking.items():
+        own, here = curves["calibration"][rows], sensor["test"] == kind
+        bands[kind] = intervals.calibrate(own, calibration.at(rows), groups["calibration"][rows], wanted)
+        calibrated[name][here] = intervals.widen(curves["test"][here], bands[kind])
+for kind, band in bands.items():  # of the last model, the network
+    for phase, factor in zip(intervals.PHASES, band.factor, strict=True):
+        record(f"calibration/network/factor/{phase}/{kind}", factor, tolerance=0.5 * factor)
 final = calibrated["network"]
 check("calibration leaves the median alone", bool((final[:, 1] == raw[:, 1]).all()))
 
@@ -183,40 +196,43 @@ each = tables["network", "calibrated"].xs("whole", level="phase")["coverage"]
 well = (each >= 0.8).mean()
 record("test/network/share_of_recordings_above_80_percent", well, tolerance=0.15)
 record("test/network/lowest_coverage_of_a_recording", each.min(), tolerance=0.4)
+lowest = each[~each.index.isin(test.recording[sensor["test"] == "mea"])].min()
+record("test/network/lowest_coverage_of_a_recording/nea", lowest, tolerance=0.4)
 kept = cover["network", "calibrated"].high >= wanted
 check("calibrated, the promise is kept or exceeded on average", kept)
 narrower = wide["network"].mean() < min(wide["ridge"].mean(), wide["mean_waveform"].mean())
 check("the network's band is narrower than those of the baselines", narrower)
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Share of samples inside the band of the network, and its width, in each simulated test recording, before and after calibration, in four phases of the beat."}}
+# %% mystnb={"image": {"alt": "Share of samples inside the band of the network, and its width, in each simulated test recording, before and after calibration, in four phases of the beat."}}
 shown = {state: tables["network", state] for state in ("raw", "calibrated")}
 shown = {state: t.reindex(intervals.PHASES, level="phase") for state, t in shown.items()}
-spread = shown["calibrated"]["coverage"].groupby("phase").std()
-steep = spread.idxmax() in ("upstroke", "repolarisation")
-check("coverage varies most between recordings where the potential is steep", steep)
+whole = table[table["phase"] == "whole"].groupby("recording")["coverage"]
+check("most recordings are covered more than promised", (each > wanted).mean() > 0.5)
+check("coverage differs more between recordings than between beats of one",
+      whole.mean().std() > whole.std().mean())  # fmt: skip
 ax = plots.phase_coverage(shown, wanted)
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Three simulated test beats with their calibrated band: the recording with the best coverage, a middle one, and the worst, where the measured waveform leaves the band."}}
+# %% mystnb={"image": {"alt": "Three simulated test beats with their calibrated band: the recording with the best coverage, a middle one, and the worst, where the measured waveform leaves the band."}}
 order = each.sort_values(ascending=False).index
 chosen = [order[0], order[len(order) // 2], order[-1]]
 rows = [np.flatnonzero(test.recording == name)[-1] for name in chosen]
-titles = [f"{'_'.join(name.split('_')[:2])}: {100 * each[name]:.0f} % inside" for name in chosen]
+titles = [f"{' '.join(name.split('_')[:2])}\n{100 * each[name]:.0f} % inside" for name in chosen]
 ax = plots.bands(test.time, calibrated["network"][rows], test.target[rows], titles, raw[rows])
 
 # %% [markdown]
 # The promise is one **on average over recordings**. Inside one recording errors go together: most recordings are covered more
-# than promised, and in some the band misses much. No calibration on other recordings can know which. Coverage varies most
-# where the potential is steep: a beat that is 20 ms longer than predicted leaves the band along its whole flank.
+# than promised, and in some the band misses much. No calibration on other recordings can know which. And within a beat errors go
+# together too: one that is 20 ms longer than predicted leaves the band along its whole flank.
 #
 # ### How many recordings does a promise need?
 #
 # G recordings can promise at most G / (G + 1), and near that limit the worst of them decides. The same network, calibrated
-# on the preparations of fewer collections:
+# on the preparations of fewer collections, of all kinds together:
 
 # %% tags=["nbval-ignore-output"]
-collection = number[purpose == "calibration"]
-for size in range(1, len(set(collection)) + 1):
-    some = collection < collection.min() + size
+collection = about.collection[purpose == "calibration"].rank(method="dense").to_numpy()
+for size in sorted({1, 2, 3, 8, int(collection.max())} & set(collection)):
+    some = collection <= size
     g = groups["calibration"][some]
     promise = min(0.9, len(set(g)) / (len(set(g)) + 1))
     curves = models["network"]["calibration"][some]
@@ -241,22 +257,23 @@ for size in range(1, len(set(collection)) + 1):
 # calibration recordings tell: a margin in milliseconds, from draws that did not use their own preparation's errors.
 
 # %% tags=["nbval-ignore-output"]
-own = models["network"]["calibration"]
-errors = intervals.Errors.of(own, calibration, groups["calibration"])
-draws = {"n": 24 if fast else 60, "seed": seed, "coverage": wanted}
-held = intervals.duration_intervals(own, errors, without=groups["calibration"], **draws)
-measured = intervals.durations(calibration.target)
-outside = np.maximum(held[:, 0] - measured, measured - held[:, 2])
-fine = np.isfinite(outside).all(axis=1)
-margin = regression.conformal_margin(outside[fine], groups["calibration"][fine], wanted)
 ways = {
     "edges of the band (originals)": intervals.curve_intervals(raw),
     "edges, calibrated band": intervals.curve_intervals(calibrated["network"]),
-    "drawn waveforms": intervals.duration_intervals(raw, errors, **draws),
-    "drawn, calibrated": intervals.duration_intervals(raw, errors, margin=margin, **draws),
+    "drawn waveforms": np.full((len(test), 3, len(rc.LEVELS)), np.nan),
+    "drawn, calibrated": np.full((len(test), 3, len(rc.LEVELS)), np.nan),
 }
-for level, ms in zip(rc.LEVELS, margin, strict=True):
-    record(f"calibration/drawn/margin/apd{level}", ms, unit="ms", tolerance=20)
+draws, learnt = {"n": 24, "seed": seed, "coverage": wanted}, {}
+for kind, rows in speaking.items():
+    own, here = models["network"]["calibration"][rows], sensor["test"] == kind
+    g = groups["calibration"][rows]
+    learnt[kind] = intervals.calibrate_durations(own, calibration.at(rows), g, **draws)
+    errors, margin = learnt[kind]
+    found = intervals.duration_intervals(raw[here], errors, **draws)
+    ways["drawn waveforms"][here] = found
+    ways["drawn, calibrated"][here] = found + np.array([-1, 0, 1])[:, None] * margin
+    for level, ms in zip(rc.LEVELS, margin, strict=True):
+        record(f"calibration/drawn/margin/apd{level}/{kind}", ms, unit="ms", tolerance=20)
 
 # %% tags=["nbval-ignore-output"]
 measured = intervals.durations(test.target)
@@ -273,19 +290,23 @@ for way, found in ways.items():
             record(f"test/{slug}/coverage/apd{level}", share, tolerance=0.15)
             record(f"test/{slug}/width/apd{level}", mean["width"], unit="ms", tolerance=60)
 ladder = pd.DataFrame(rows).set_index(["way", "level"])
-well = (table[table["level"] == 90].groupby("recording")["inside"].mean() >= 0.8).mean()
+each_apd = table[table["level"] == 90].groupby("recording")["inside"].mean()
+record("test/drawn_calibrated/apd90/lowest_coverage_of_a_recording", each_apd.min(), tolerance=1.0)
+well = (each_apd >= 0.8).mean()
 record("test/drawn_calibrated/apd90/share_of_recordings_above_80_percent", well, tolerance=0.2)
 held = ladder["coverage"].unstack("level")
-gained = held.loc["drawn, calibrated"] - held.loc["edges of the band (originals)"]
-check("at every level drawn and calibrated intervals hold more than edges", gained.min() > 0)
-check("ends of the originals' intervals are in the wrong order", ladder["crossed"].max() > 0.1)
+off = (held - wanted).abs().mean(axis=1)
+nearer = off["drawn, calibrated"] < off["edges of the band (originals)"]
+check("drawn and calibrated intervals are nearer to the promise than edges", nearer)
+edges = ladder.loc["edges of the band (originals)"]
+record("test/edges_of_the_band/wrong_order", edges["crossed"].max(), tolerance=0.6)
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Coverage, width and share of crossed ends of intervals of APD30 to APD90 by four ways; edges of curves hold far too few durations, drawn and calibrated waveforms about nine in ten."}}
+# %% mystnb={"image": {"alt": "Coverage, width and share of crossed ends of intervals of APD30 to APD90 by four ways; edges of curves hold too few durations at most levels, drawn and calibrated waveforms about nine in ten."}}
 ax = plots.duration_methods(ladder, wanted)
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Left: waveforms drawn for one simulated test beat, the edges of its band and the measured waveform. Right: the APD90 of the drawn waveforms, with the measured one and those of the edges."}}
+# %% mystnb={"image": {"alt": "Left: waveforms drawn for one simulated test beat, the edges of its band and the measured waveform. Right: the APD90 of the drawn waveforms, with the measured one and those of the edges."}}
 k = np.flatnonzero(test.recording == chosen[1])[-1]
-waves = intervals.draw(raw[k : k + 1], errors, 60, seed)[0]
+waves = intervals.draw(raw[k : k + 1], learnt[sensor["test"][k]][0], 60, seed)[0]
 edges = intervals.durations(raw[k])[[0, 2], -1]
 found = intervals.durations(waves)[:, -1]
 ax = plots.drawn(test.time, waves, raw[k], test.target[k], found, measured[k, -1], edges)
@@ -308,16 +329,17 @@ else:  # read from the disk; when the drug came is not published, a pause at 250
 duration, late = array.duration, array.duration - 0.5 * (array.duration - onset)
 moments = (0.8 * onset, duration - 6)
 levels = channels.LEVELS
+band, (errors, margin) = bands["nea"], learnt["nea"]
 kept_margin = margin[[rc.LEVELS.index(level) for level in levels]]
-options = {"keep": moments, "n": 20 if fast else 60, "seed": seed}
-study = channels.study(array, networks, band["network"], errors, margin=kept_margin, **options)
+options = {"keep": moments, "n": 20, "seed": seed}
+study = channels.study(array, networks, band, errors, margin=kept_margin, **options)
 beats = study.table
 outside = beats["kind"] == "eap"
 record("channels/beats", len(beats))
 record("channels/left_out", study.left_out, tolerance=20)
 record("channels/without_beats", len(study.problems))
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Small panels of the reconstructed action potential of each of 51 simulated channels with its band, at the end of the drug's wash-in; all are long."}}
+# %% mystnb={"image": {"alt": "Small panels of the reconstructed action potential of each of 51 simulated channels with its band, at the end of the drug's wash-in; all are long."}}
 eaps = np.flatnonzero(array.kind == "eap")
 ax = plots.channel_grid(test.time, study.waves[moments[1]][eaps], array.electrode[eaps])
 
@@ -351,7 +373,7 @@ if "vm" in data:
     same = bool(np.sign(bias["apd50"]).nunique() == 1)
     check("the reconstructed APD50 errs to the side to which the inside electrode errs", same)
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "APD90 beat by beat in five simulated channels and the inside one: all rise from the addition of the drug on; bands follow, the true values run in or beside them."}}
+# %% mystnb={"image": {"alt": "APD90 beat by beat in five simulated channels and the inside one: all rise from the addition of the drug on; bands follow, the true values run in or beside them."}}
 some = [*eaps[np.linspace(0, len(eaps) - 1, 5).astype(int)], *np.flatnonzero(array.kind == "iap")]
 shown, true = {}, {}
 for channel in some:
@@ -392,7 +414,7 @@ if "vm" in data:
     changed = true_effect.table["change"]
     record("drug/truth/change/apd90", true_effect.value, unit="ms", tolerance=1)
 
-# %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Change of APD90 in each of 51 simulated channels with its interval, in order, what the mixed model makes of it, and the true change."}}
+# %% mystnb={"image": {"alt": "Change of APD90 in each of 51 simulated channels with its interval, in order, what the mixed model makes of it, and the true change."}}
 ax = plots.channel_effects(effect.table, changed, (effect.value, effect.low, effect.high))
 
 # %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Maps of the array: delay of the spike as seen and as simulated, a plane wave; APD90 before the drug as reconstructed and as simulated."}}
@@ -414,7 +436,9 @@ if "x" in data:
     ax = plots.array_maps(data.x.values, data.y.values, maps, array.kind == "iap")
 
 # %% [markdown]
-# The wave is seen well, since it needs spikes only. The change by the drug is seen in every channel, a little too small. And
+# The wave is seen well, since it needs spikes only. The change by the drug is seen in every channel. With beats enough, as in
+# the full profile, the control is found to change as well: the simulated cells lengthen a little by themselves, as the black
+# lines above show. That a change is beyond doubt does not make it large. And
 # sites that differ in truth differ from outside: errors of a reconstruction are mostly those of a recording, which all
 # channels share, and what is shared falls out of differences. That is better than the intervals say, which hold for one
 # beat of one new recording.
@@ -436,7 +460,7 @@ if recording:
     marked = [int(k) for k in inside.split(",") if k]
     array = channels.open_file(recording, rate or None, unit, inside=marked)
     options = {"margin": kept_margin, "keep": (30.0,)}
-    study = channels.study(array, networks, band["network"], errors, **options)
+    study = channels.study(array, networks, band, errors, **options)
     study.table.to_csv(f"{array.name}_apd.csv", index=False, float_format="%.4f")
     print(study.table.groupby("kind")[["apd50", "apd90"]].describe().round(1).T.to_string())
     ax = plots.channel_grid(rc.Windows.time, study.waves[30.0], array.electrode)
@@ -454,8 +478,9 @@ if recording:
 # - As trained, the band kept another promise than the one made; calibrated on other recordings it keeps 90 % or more on average
 #   over recordings. In single recordings it does not, and cannot know in which.
 # - A promise of 90 % needs at least nine independent recordings, and costs width until there are several times as many.
-# - Durations of quantile curves are no quantiles of durations: few true values lay between them, and their ends were in the wrong
-#   order. Waveforms drawn with real error curves, and a margin from calibration recordings, hold far more.
+# - Durations of quantile curves are no quantiles of durations: how many true values lie between them is a matter of chance, and
+#   their ends can be in the wrong order. Waveforms drawn with real error curves, and a margin from calibration recordings, come
+#   nearer to what is promised.
 # - In 51 channels the drug was seen in each, and differences between sites as well. What the labels get wrong, such as APD50,
 #   the network gets wrong too, and no calibration on labels shows it.
 # - By default all of this is **simulated**, by cells and sensors that are kinder than real ones.
@@ -483,7 +508,7 @@ if recording:
 # [Clark 2004](../book/references.md#clark2004) · [Dunn 2023](../book/references.md#dunn2023) ·
 # [Holm 1979](../book/references.md#holm1979) · [Koenker and Bassett 1978](../book/references.md#koenker1978) ·
 # [Laird and Ware 1982](../book/references.md#laird1982) · [Romano 2019](../book/references.md#romano2019) ·
-# [Sesia and Candes 2020](../book/references.md#sesia2020)
+# [Sesia and Candes 2020](../book/references.md#sesia2020) · [Vovk 2012](../book/references.md#vovk2012)
 
 # %% tags=["nbval-ignore-output"]
 versions()

@@ -31,11 +31,12 @@ def refresh_real(given):
     selected = chapters.select(given.pop("only", ""))
     for name, parameters in chapters.parameters_for(selected, given).items():
         run = chapters.BUILD / "runs" / chapters.run_name(parameters)
-        folder = FULL if parameters["source"] == "simulated" else REAL
-        folder.mkdir(exist_ok=True)
         facts = json.loads((run / f"{name}.run.json").read_text())
+        source = facts["parameters"]["source"]
+        folder = FULL if source == "simulated" else REAL
+        folder.mkdir(exist_ok=True)
         page = real_page(nbformat.read(run / f"{name}.ipynb", 4), facts)
-        nbformat.write(page, folder / f"{name}_{parameters['source']}.ipynb")
+        nbformat.write(page, folder / f"{name}_{source}.ipynb")
         results = _copy_results(run, name)
         shutil.copy(run / f"{name}.run.json", pages.RESULTS / results.replace(".json", ".run.json"))
 
@@ -46,7 +47,7 @@ def real_page(notebook, run):
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\]\(\.\./book/", "](../", cell.source)
-            cell.source = re.sub(r"\]\((\d\d_\w+\.ipynb)\)", r"](../../notebooks/\1)", cell.source)
+            cell.source = re.sub(r"\]\((\d\d\w+\.ipynb)\)", r"](../../notebooks/\1)", cell.source)
     note = (
         f"> This page is [the chapter](../../notebooks/{name}.ipynb) as executed on {run['date']} with"
         f" `source={values['source']}` and `profile={values['profile']}`, in {run['seconds'] / 60:.0f} minutes"

@@ -4,6 +4,9 @@ The columns are parameters of the chapter NAME. `snakemake --cores 2 --config sw
 with the executor that snakemake is given, and then calls
 
 python -m pipeline.sweep NAME
+
+A second argument, prefixes of metrics such as test/network/mae,validation/network/mae, keeps these for the book: the
+page ``book/sweeps/NAME.md`` and the figure ``book/_static/sweep_NAME.png``.
 """
 
 import json
@@ -15,6 +18,7 @@ from pipeline import chapters
 
 FOLDER = chapters.ROOT / "sweeps"
 BUILD = chapters.BUILD / "sweeps"
+BOOK = chapters.ROOT / "book"
 
 
 def rows(name):
@@ -87,12 +91,50 @@ def figure(table, parameters):
     return figure
 
 
-def main(name):
-    table = collect(name)
+def summary(table, first):
+    """Markdown table: a row for each value of the first parameter; of each metric mean, smallest and largest value."""
+    names = list(dict.fromkeys(table.name))
+    runs = table.groupby([first, "name"]).value.agg(["mean", "min", "max"])
+    lines = [f"| {first} | {' | '.join(names)} |", f"|{'---|' * (len(names) + 1)}"]
+    for value in table[first].unique():
+        cells = ["{:.4g} ({:.4g} to {:.4g})".format(*runs.loc[(value, name)]) for name in names]
+        lines.append(f"| {value:g} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def page(name, table, parameters):
+    """Write the page and the figure of a sweep into the book."""
+    chapter = chapters.Chapter(name)
+    first, *others = parameters
+    picture = BOOK / "_static" / f"sweep_{name}.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    figure(table, parameters).savefig(picture, dpi=90)
+    names = ", ".join(dict.fromkeys(table.name))
+    text = f"""# {chapter.title}: {first.replace("_", " ")}
+
+Recorded by {len(table) // table.name.nunique()} runs of [chapter {name[:2]}](../../notebooks/{name}.ipynb) in its fast
+profile on simulated data, one for each row of `sweeps/{name}.tsv`: for each value of {first} the mean of its runs, and
+in brackets the smallest and the largest value{"".join(f", over {other}" for other in others)}.
+
+{summary(table, first)}
+
+![{names} against {first}: a dot a run, a line through the means](../_static/{picture.name})
+
+Made by `snakemake --cores 2 --config sweep={name}`.
+"""
+    target = BOOK / "sweeps" / f"{name}.md"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(text)
+
+
+def main(name, prefixes=""):
+    table, parameters = collect(name), list(rows(name))
     table.to_csv(BUILD / f"{name}.csv", index=False)
-    figure(table, list(rows(name))).savefig(BUILD / f"{name}.png", dpi=120)
+    figure(table, parameters).savefig(BUILD / f"{name}.png", dpi=120)
+    if prefixes:
+        page(name, table[table.name.str.startswith(tuple(prefixes.split(",")))], parameters)
     print(f"{BUILD / name}.csv and .png: {len(rows(name))} runs")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

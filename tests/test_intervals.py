@@ -140,6 +140,11 @@ def test_intervals_of_durations_hold_what_they_promise_and_those_of_curves_do_no
     table = intervals.duration_coverage(found, intervals.durations(target), group)
     assert 0.78 < table["inside"].mean() < 0.97
     assert table["error"].abs().median() < 20
+    same, margin = intervals.calibrate_durations(curves, seen, group, n=30)
+    assert (same.curve == errors.curve).all() and margin.shape == (4,)
+    calibrated = intervals.duration_intervals(curves, errors, n=30, without=group, margin=margin)
+    table = intervals.duration_coverage(calibrated, intervals.durations(target), group)
+    assert (table.groupby("level")["inside"].mean() >= 0.9).all()
     wider = intervals.duration_intervals(curves, errors, n=30, without=group, margin=[1, 2, 3, 4])
     assert (wider[:, 2] - found[:, 2]) == pytest.approx(np.tile([1, 2, 3, 4], (200, 1)))
 
@@ -169,8 +174,8 @@ def test_a_model_without_quantiles_gets_the_band_of_its_errors():
 
 def test_the_network_learns_a_band_that_cannot_cross_and_predicts_the_mean_of_several():
     seen, _, _ = culture(n_groups=4, n_beats=4)
-    networks = [intervals.quantile_network(seen.target.mean(axis=0), seed=k) for k in range(2)]
-    fitted = [intervals.train(n, seen, epochs=1, precision="32", accelerator="cpu") for n in networks]
+    networks = [rc.compact_network(seen.target.mean(axis=0), seed=k, n_quantiles=3) for k in range(2)]
+    fitted = [rc.train(n, seen, seen, epochs=1, precision="32", accelerator="cpu") for n in networks]
     assert all(np.isfinite(f.history["train_loss"]).all() for f in fitted)
     both = intervals.predict(networks, seen.wave)
     assert both.shape == (16, 3, N) and (np.diff(both, axis=1) > 0).all()
@@ -181,10 +186,10 @@ def test_the_network_learns_a_band_that_cannot_cross_and_predicts_the_mean_of_se
 
 def test_a_loss_that_becomes_nan_stops_training_and_says_so():
     seen, _, _ = culture(n_groups=2, n_beats=4)
-    network = intervals.quantile_network(seen.target.mean(axis=0), equations=None)
+    network = rc.compact_network(seen.target.mean(axis=0), None, n_quantiles=3)
     with pytest.raises(FloatingPointError, match="lower the learning rate"):
-        intervals.train(
-            network, seen, epochs=20, learning_rate=1e30, schedule="constant", precision="32", accelerator="cpu"
+        rc.train(
+            network, seen, seen, epochs=20, learning_rate=1e30, schedule="constant", precision="32", accelerator="cpu"
         )
 
 

@@ -448,6 +448,14 @@ def test_each_rule_flags_its_beat_alone(reason):
     nea.check(clean)
 
 
+def test_a_wide_spike_is_a_fault_of_nanoelectrodes_only():
+    _, spoil = BAD["eAP spike is 6 ms wide or more"]
+    data = pairs()
+    data = changed(data, "eap", 2, spoil(data["eap"].values[2]))
+    conventional = data.assign_coords(sensor=("beat", np.full(data.sizes["beat"], "mea")))
+    assert (nea.clean(conventional)["flag"].values == "").all()
+
+
 def test_a_second_beat_is_no_drift():
     data = pairs()
     later = np.roll(data["iap"].values[2], round(1.3 * FS)), np.roll(data["eap"].values[2], round(1.3 * FS))

@@ -124,6 +124,19 @@ def test_an_iap_that_is_cut_off_and_a_flagged_beat_are_left_out():
     assert found.reason.tolist() == ["", "iAP does not repolarise in the window", "eAP drifts"]
 
 
+def test_collections_keep_recordings_and_preparations_apart():
+    def load(number):
+        given = pairs([0.5, 0.6 + 0.05 * number], recordings=["r", "s"])
+        return given.assign_coords(preparation=("beat", ["p", "q"]), sensor=("beat", ["nea", "mea"]))
+
+    found, about = rc.collections(load, 3)
+    assert found.recording.tolist() == ["r", "s", "r (1)", "s (1)", "r (2)", "s (2)"]
+    assert about.preparation.tolist() == ["p", "q", "p (1)", "q (1)", "p (2)", "q (2)"]
+    assert about.sensor.tolist() == 3 * ["nea", "mea"] and about.collection.tolist() == [0, 0, 1, 1, 2, 2]
+    assert found.position.tolist() == list(range(6)) and len(found.reason) == 6
+    np.testing.assert_array_equal(found.wave[4:], rc.windows(load(2)).wave)
+
+
 def test_parts_share_no_preparation_and_leave_out_relatives_of_the_test():
     recording = np.repeat([f"r{k}" for k in range(10)], 7)
     preparation = np.repeat(["p0", "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8"], 7)

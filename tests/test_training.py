@@ -66,6 +66,12 @@ def test_best_weights_are_restored_when_later_epochs_are_worse():
     np.testing.assert_array_equal(again, seen[1])
 
 
+def test_the_last_weights_stay_where_nothing_is_to_be_chosen():
+    scores = iter([0.1, 0.9, 0.3])
+    result = run(metric=lambda t, o: next(scores), epochs=3, patience=None, keep="last")
+    assert result.best_epoch == 3
+
+
 def test_early_stopping_counts_epochs_without_improvement():
     scores = iter([0.5, 0.9] + [0.4] * 20)
     assert len(run(metric=lambda t, o: next(scores), epochs=20, patience=3).history) == 5
