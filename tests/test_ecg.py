@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from cardio_utils import ecg
+from cardio_utils import ecg, lead_algebra
+from cardio_utils.simulate import twelve_lead as simulator
 
 WAVES = {"P": (-0.16, 0.15, 0.025), "Q": (-0.03, -0.1, 0.01), "R": (0, 1.0, 0.012), "T": (0.28, 0.3, 0.04)}
 
@@ -196,3 +197,110 @@ def test_unknown_intervals_give_nan():
     for name in ("rr_before", "rr_after", "rr_mean"):
         beats[name][:] = np.nan
     assert ecg.rr_features(beats).isna().all().all()
+
+
+# Several leads
+
+
+def polygon(fs=500.0, *, qrs=(0.04, 0.05), st=0.0, t=(0.2, 0.4, 0.3), rr=0.9, count=10, noise=0.0):
+    """A lead with known bounds: a triangular QRS complex of 1 mV, a plateau, a T wave like a raised cosine."""
+    time = np.arange(round((count * rr + 0.6) * fs)) / fs
+    x = noise * np.random.default_rng(0).standard_normal(time.size)
+    for peak in 0.5 + rr * np.arange(count):
+        at = time - peak
+        x += np.interp(at, [-qrs[0], 0, qrs[1]], [0, 1, st], left=0, right=0) * (at <= qrs[1])
+        x += st * ((at > qrs[1]) & (at < t[0]))
+        inside = (at >= t[0]) & (at <= t[1])
+        x += inside * (t[2] * 0.5 * (1 - np.cos(2 * np.pi * (at - t[0]) / (t[1] - t[0]))))
+    return x
+
+
+def test_r_peaks_of_several_leads_are_those_of_the_clear_one():
+    recording = made(regular(15), fs=250.0)
+    unclear = 0.05 * np.random.default_rng(2).standard_normal(recording.signal.size)
+    found = ecg.find_r_peaks(np.stack([unclear, recording.signal, -0.5 * recording.signal]), 250.0)
+    assert np.abs(found - recording.samples).max() <= 2
+    np.testing.assert_array_equal(
+        ecg.find_r_peaks(recording.signal[None], 250.0), ecg.find_r_peaks(recording.signal, 250.0)
+    )
+
+
+def test_the_mean_beat_is_that_of_whole_beats():
+    x = np.zeros((2, 100))
+    x[:, [5, 40, 70]] = [[9.0, 1, 1], [9, 2, 2]]
+    beat = ecg.mean_beat(x, 100, [5, 40, 70], before=0.1, after=0.2)
+    assert beat.shape == (2, 30)
+    assert beat[:, 10].tolist() == [1, 2]
+    with pytest.raises(ValueError, match="no beat lies wholly"):
+        ecg.mean_beat(x, 100, [5], before=0.1, after=0.2)
+
+
+@pytest.mark.parametrize("fs", [100.0, 250.0, 500.0])
+def test_bounds_of_waves_that_are_known(fs):
+    found = ecg.delineate(polygon(fs), fs)
+    inner = slice(1, -1)
+    assert np.diff(found.peak) == pytest.approx(0.9, abs=0.011)
+    true_peak = 0.5 + 0.9 * np.arange(10)[inner]
+    assert (found.qrs_onset[inner] - true_peak) == pytest.approx(-0.04, abs=0.02)
+    assert (found.qrs_offset[inner] - true_peak) == pytest.approx(0.05, abs=0.02)
+    # The tangent of a raised cosine from 0.2 to 0.4 s at its steepest point meets the baseline at 0.382 s
+    assert (found.t_end[inner] - true_peak) == pytest.approx(0.382, abs=0.015)
+    assert found.r[inner, 0] == pytest.approx(1.0, abs=0.2)
+    assert found.t[inner, 0] == pytest.approx(0.3, abs=0.05)
+    assert found.st[inner, 0] == pytest.approx(0, abs=0.05)
+
+
+def test_a_longer_complex_and_a_raised_st_are_measured():
+    wide = ecg.delineate(polygon(qrs=(0.07, 0.09)), 500.0)
+    narrow = ecg.delineate(polygon(), 500.0)
+    assert np.median(wide.qrs_offset - wide.qrs_onset) - np.median(narrow.qrs_offset - narrow.qrs_onset) > 0.04
+    raised, low = (ecg.delineate(polygon(st=level), 500.0) for level in (0.2, -0.2))
+    assert np.median(raised.st) == pytest.approx(0.2, abs=0.06)
+    assert np.median(low.st) == pytest.approx(-0.2, abs=0.06)
+
+
+def test_sign_and_leads_are_kept():
+    x = polygon()
+    found = ecg.delineate(np.stack([x, -x, 0.5 * x]), 500.0)
+    assert found.r.shape == (10, 3)
+    np.testing.assert_allclose(found.s[:, 1], -found.r[:, 0], atol=1e-9)
+    np.testing.assert_allclose(found.t[1:-1, 1], -found.t[1:-1, 0], atol=1e-9)
+    np.testing.assert_allclose(found.r[:, 2], 0.5 * found.r[:, 0], atol=1e-9)
+
+
+def test_what_cannot_be_seen_is_nan():
+    without_t = ecg.delineate(polygon(t=(0.2, 0.4, 0.0), noise=0.003), 500.0)
+    assert np.isnan(without_t.t_end).mean() > 0.7
+    assert np.isfinite(without_t.qrs_offset).all()
+    cut = ecg.delineate(polygon()[: int(500 * (0.5 + 9 * 0.9 + 0.15))], 500.0)
+    assert np.isnan(cut.t_end[-1])
+    assert np.isnan(cut.t[-1]).all()
+
+
+def test_t_ends_are_about_those_of_neurokit():
+    neurokit = pytest.importorskip("neurokit2")
+    recording = made(regular(12), fs=500.0, noise=0.005)
+    ours = ecg.delineate(recording.signal, 500.0, recording.samples)
+    _, theirs = neurokit.ecg_delineate(recording.signal, recording.samples, sampling_rate=500, method="dwt")
+    difference = ours.t_end - np.array(theirs["ECG_T_Offsets"], float) / 500
+    assert abs(np.nanmedian(difference)) < 0.06
+    onset = ours.qrs_onset - np.array(theirs["ECG_R_Onsets"], float) / 500
+    assert abs(np.nanmedian(onset)) < 0.06
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return [simulator.record(simulator.patient(k, 1), k, 0, seed=1).ecg for k in range(5)]
+
+
+@pytest.mark.parametrize("pair", ["", "LA-RA", "RA-LL"])
+def test_exchanged_electrodes_are_named(simulated, pair):
+    said = [ecg.lead_swap(lead_algebra.swap_electrodes(x, pair), 100.0) for x in simulated]
+    assert said.count(pair) >= 4
+
+
+def test_exchanged_electrodes_need_all_leads(simulated):
+    x = simulated[0].copy()
+    x[8, 4] = np.nan
+    with pytest.raises(ValueError, match="without missing values"):
+        ecg.lead_swap(x, 100.0)

@@ -62,6 +62,7 @@ from .sites import (
 )
 from .style import CLASS_COLOURS, PALETTE, class_colour, use
 from .traces import dose_response, overlay, two_sensors
+from .twelve_lead import co_occurrence, delineated, label_counts, label_probabilities, mean_beats, sheet, side_by_side
 
 __all__ = [
     "CLASS_COLOURS",
@@ -89,10 +90,12 @@ __all__ = [
     "class_balance",
     "class_colour",
     "class_mean_cam",
+    "co_occurrence",
     "coloured_curves",
     "confusion",
     "correlation_map",
     "deletion",
+    "delineated",
     "dose_response",
     "drawn",
     "duration_ladder",
@@ -111,12 +114,15 @@ __all__ = [
     "history",
     "interval_coverage",
     "isochrones",
+    "label_counts",
+    "label_probabilities",
     "lag_distribution",
     "layers",
     "lead_grid",
     "lead_time_map",
     "level_errors",
     "loss_cases",
+    "mean_beats",
     "measures",
     "metric_bars",
     "model_errors",
@@ -139,6 +145,8 @@ __all__ = [
     "rr_scatter",
     "score_by_snr",
     "shap_bars",
+    "sheet",
+    "side_by_side",
     "site_traces",
     "site_zooms",
     "split_errors",
