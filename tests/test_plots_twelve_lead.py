@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 
 from cardio_utils import ecg
+from cardio_utils.plots import style
 from cardio_utils.plots import twelve_lead as plots
 
 
 @pytest.fixture(autouse=True)
 def _closed():
+    style.use()
     yield
     plt.close("all")
 
@@ -82,5 +84,5 @@ def test_figures_of_labels():
 def test_mean_beats_has_a_panel_a_lead():
     beats = {"A": np.zeros((6, 70)), "B": np.ones((6, 70))}
     axes = plots.mean_beats(beats, np.arange(70) / 100, ["I", "II", "V1", "V2", "V4", "V6"])
-    assert [ax.get_title() for ax in axes if ax.get_visible()] == ["I", "II", "V1", "V2", "V4", "V6"]
+    assert [ax.get_title(loc="left") for ax in axes if ax.get_visible()] == ["I", "II", "V1", "V2", "V4", "V6"]
     assert len(axes[0].lines) >= 2
