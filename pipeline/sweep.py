@@ -65,14 +65,13 @@ def collect(name):
 
 
 def figure(table, parameters):
-    """Every metric with a better direction against the first parameter: mean over the rest, and each run."""
+    """Every metric against the first parameter: mean over the rest, and each run."""
     import matplotlib.pyplot as plt
 
     from cardio_utils.plots import style
 
     style.use()
-    table, first = table[table.better != ""], parameters[0]
-    names = list(dict.fromkeys(table.name))
+    first, names = parameters[0], list(dict.fromkeys(table.name))
     columns = min(3, len(names))
     figure, axes = plt.subplots(
         -(-len(names) // columns), columns, squeeze=False, figsize=(3.2 * columns, 2.4 * -(-len(names) // columns))
@@ -82,10 +81,12 @@ def figure(table, parameters):
         place = pd.Categorical(runs[first], ordered=True).codes
         ax.plot(place, runs.value, "o", markersize=3, alpha=0.5)
         ax.plot(sorted(set(place)), runs.groupby(first).value.mean(), color=style.PALETTE["vermilion"])
-        ax.set_xticks(sorted(set(place)), sorted(set(runs[first])))
+        values = sorted(set(runs[first]))
+        ax.set_xticks(sorted(set(place)), [f"{v:g}" if isinstance(v, float) else str(v) for v in values])
         ax.set_title(name, fontsize=7)
         ax.set_xlabel(first)
-        ax.set_ylabel(f"{runs.unit.iloc[0] or '1'}, better {runs.better.iloc[0]}", fontsize=7)
+        unit, better = runs.unit.iloc[0], runs.better.iloc[0]
+        ax.set_ylabel(", ".join(filter(None, (unit, better and f"{better} is better"))), fontsize=7)
     for ax in axes.flat[len(names) :]:
         ax.set_axis_off()
     return figure
@@ -130,7 +131,7 @@ Made by `snakemake --cores 2 --config sweep={name}`.
 def main(name, prefixes=""):
     table, parameters = collect(name), list(rows(name))
     table.to_csv(BUILD / f"{name}.csv", index=False)
-    figure(table, parameters).savefig(BUILD / f"{name}.png", dpi=120)
+    figure(table[table.better != ""], parameters).savefig(BUILD / f"{name}.png", dpi=120)
     if prefixes:
         page(name, table[table.name.str.startswith(tuple(prefixes.split(",")))], parameters)
     print(f"{BUILD / name}.csv and .png: {len(rows(name))} runs")
