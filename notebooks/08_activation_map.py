@@ -411,7 +411,7 @@ axes = plots.isochrones({"simulated": y[rows[worst]], "ours": maps[split]["ours"
 # sphere. No one can check the map without having been inside the heart. It is a teaching tool and not a medical device, and
 # no map from this chapter should be shown to anyone who might act on it.
 
-# %% mystnb={"image": {"alt": "With a recording of your own: its median beat in twelve leads."}}
+# %% mystnb={"image": {"alt": "With a recording of your own: its median beat in twelve leads, and the activation map that the network gives."}}
 if recording:
     own = twelve_lead.read_record(recording, fs=rate or None)
     mine, count = activation.beat_of_record(own["ecg"].values[0], own.attrs["fs"])
@@ -422,7 +422,9 @@ if recording:
     columns = {"site": cases["site"], "ms": median - start, "low": low - start, "high": high - start}
     pd.DataFrame(columns).round(1).to_csv(f"{own['record'].values[0]}_activation.csv", index=False)
     print(f"{count} beats; {np.ptp(median):.0f} ms from the first site to the last")
-    axes = plots.lead_grid({"median beat, scaled": lead_algebra.twelve_from_eight(mine)})
+    print(f"intervals are {np.mean(high - low):.0f} ms wide")
+    plots.lead_grid({"median beat, scaled": lead_algebra.twelve_from_eight(mine)})
+    axes = plots.isochrones({"from this ECG": median - start})
 
 # %% [markdown]
 # ## Summary

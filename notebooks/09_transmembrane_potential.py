@@ -412,7 +412,7 @@ ax = plots.lead_time_map(x[one], weights, activation.EIGHT)
 # `my_record_sites.csv`. The network has seen simulated ventricles without atria, scars or a torso with lungs: for a recorded ECG it
 # draws what such ventricles would have done. It is a teaching tool and not a medical device.
 
-# %%
+# %% mystnb={"image": {"alt": "With a recording of your own: the potentials of 75 sites as an image."}}
 if recording:
     own = tm.own_leads(recording)
     potentials = tm.predict(fits["parametric"].model, own[None])
@@ -420,6 +420,7 @@ if recording:
     np.save(f"{name}_vm.npy", potentials[0])
     columns = {"site": cases.site.values, "activation": found.activation[0], "apd90": found.apd90[0]}
     pd.DataFrame(columns).to_csv(f"{name}_sites.csv", index=False)
+    ax = plots.vm_raster(potentials[0], names=("from this ECG", ""))
 
 # %% [markdown]
 # ## Summary
