@@ -28,6 +28,7 @@ from scipy import fft, ndimage, signal, special
 from cardio_utils import events
 
 __all__ = [
+    "WEIGHTS",
     "Clements",
     "Detector",
     "EventDetector",
@@ -39,16 +40,30 @@ __all__ = [
     "Segmentation",
     "candidates",
     "counts",
+    "curve",
     "deconvolution",
     "detect",
+    "estimate",
+    "f1",
+    "found_in",
+    "iou",
     "learned_filter",
+    "load",
     "local_scale",
     "noise_spectrum",
+    "out_of_domain",
+    "precision",
+    "recall",
+    "save",
     "score",
     "stream",
     "template",
+    "training_patches",
+    "training_snippets",
     "training_windows",
+    "true_in",
     "tune",
+    "witnessed",
 ]
 
 PLACE = 1e-3  # s, the grid of scores
