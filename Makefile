@@ -15,6 +15,8 @@ endif
 RUN := $(ENV)/bin/python
 READY := $(ENV)/.book-ready
 SNAKEMAKE := $(RUN) -m snakemake --cores $(CORES) --rerun-triggers mtime params input --quiet all --nolock --rerun-incomplete
+# Two builds at once in one checkout would write the same files; snakemake and pipeline.refresh take the lock themselves.
+ALONE := -m pipeline.alone
 NBVAL := $(RUN) -m pytest --nbval --nbval-current-env -p no:cacheprovider --dist loadscope -n $(CORES) -q
 
 export PYTHONHASHSEED := 0
@@ -26,21 +28,24 @@ env: $(READY) ## set up .venv, or complete the active conda environment (4 min, 
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit('Python 3.11 or newer is needed, $(PYTHON) is ' + sys.version.split()[0]) if sys.version_info < (3, 11) else None"
+	@$(PYTHON) $(ALONE) $(MAKE) --no-print-directory install
+
+install: ## what make env does, without asking whether another build is running (4 min)
 	@if [ "$(ENV)" = .venv ]; then echo "Setting up .venv (about 4 minutes, once) ..."; $(PYTHON) -m venv .venv; fi
 	@set -o pipefail; $(RUN) -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt -e ".[book,test,dev]" \
 	  | { grep -E '^(Collecting|Downloading|Installing|Successfully)' | cut -c1-110 || true; }
 	@$(RUN) -m pip check
-	@touch $@
+	@touch $(READY)
 
 book: $(READY) ## execute what changed and render the book (4 min the first time, seconds after that)
 	@$(SNAKEMAKE)
 	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
 
 test: $(READY) ## unit tests, notebooks, results, the wheel alone in an empty folder (10 min)
-	@rm -rf _build/test-results
-	$(RUN) -m pytest -n $(CORES) tests --ignore tests/after_notebooks
-	CARDIO_QUIET=1 CARDIO_RESULTS=$(CURDIR)/_build/test-results OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(NBVAL) notebooks
-	$(RUN) -m pytest tests/after_notebooks
+	@$(RUN) $(ALONE) rm -rf _build/test-results
+	$(RUN) $(ALONE) $(RUN) -m pytest -n $(CORES) tests --ignore tests/after_notebooks
+	CARDIO_QUIET=1 CARDIO_RESULTS=$(CURDIR)/_build/test-results OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(RUN) $(ALONE) $(NBVAL) notebooks
+	$(RUN) $(ALONE) $(RUN) -m pytest tests/after_notebooks
 
 refresh: $(READY) ## bring executed notebooks and their results back into the checkout (seconds after make book)
 	@$(SNAKEMAKE) notebooks
@@ -50,8 +55,17 @@ real: $(READY) ## run chapters on real recordings into book/real: make real SOUR
 	@$(SNAKEMAKE) --config source=$(SOURCE) profile=full only=$(ONLY)
 	@$(RUN) -m pipeline.refresh --real source=$(SOURCE) profile=full only=$(ONLY)
 
-bench: $(READY) ## speed and memory as ratios against named peers, one run (10 min)
-	@for b in $(notdir $(basename $(wildcard benchmarks/*.py))); do [ $$b = __init__ ] || OMP_NUM_THREADS=1 $(RUN) -m benchmarks.$$b; done
+bench: $(READY) ## speed and memory as ratios against named peers, into book/benchmarks.md (25 min)
+	@$(RUN) -m pipeline.benchmarks
+
+chapter: $(READY) ## a new chapter from the template: make chapter NAME=14_slug TITLE="..." (seconds)
+	@$(RUN) -m pipeline.template "$(NAME)" "$(TITLE)"
+
+faults: $(READY) ## kill a tiny build twenty times and repeat it: nothing may be half-written (15 min)
+	@$(RUN) -m pipeline.faults
+
+audit: $(READY) ## known security problems of the pinned versions (1 min, needs a network)
+	@$(RUN) -m pip_audit --strict --no-deps --disable-pip -r constraints.txt
 
 serve: book ## read the book at http://localhost:8000
 	@$(RUN) -m http.server --directory _build/html 8000
@@ -63,6 +77,6 @@ repository: $(READY) ## after a fork: make repository URL=https://github.com/you
 	@$(RUN) -m pipeline.repository $(URL)
 
 clean: ## remove everything that was built (.venv stays)
-	rm -rf _build .snakemake
+	$(PYTHON) $(ALONE) rm -rf _build .snakemake/*/
 
-.PHONY: help env book test refresh real bench serve lint repository clean
+.PHONY: help env install book chapter test refresh real bench faults audit serve lint repository clean

@@ -3,6 +3,7 @@
 #   snakemake --cores 2                                    the book (what `make book` calls)
 #   snakemake --cores 2 --config source=mitdb only=07      chapter 07 with another parameter, no rendering
 #   snakemake --cores 2 --config sweep=04_pia_unet         one run for each row of sweeps/04_pia_unet.tsv
+#   snakemake --cores 2 --config sweep=seeds only=06,07    these chapters with each seed of sweeps/seeds.tsv
 #
 # A chapter runs again when its source, its parameters or a module of cardio_utils that it imports has changed.
 import json
@@ -11,10 +12,9 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
-from pipeline import chapters, sweep
+from pipeline import alone, chapters, sweep
 
-SWEEP = config.get("sweep", "")
-ROWS = sweep.rows(SWEEP).to_dict("records") if SWEEP else []
+SWEEPS = sweep.meant(config.get("sweep", ""), config.get("only", ""))
 GIVEN = {k: v for k, v in config.items() if k not in ("only", "sweep")}
 CHAPTERS = chapters.select(config.get("only", ""))
 PARAMETERS = chapters.parameters_for(CHAPTERS, GIVEN)
@@ -35,10 +35,16 @@ EXECUTED = [f"{folder(c)}/{c.name}.ipynb" for c in CHAPTERS]
 RENDER = not config  # other parameters, or some of the chapters, make runs; the book shows the defaults
 
 
+# Called once, by the process that starts the jobs, and not in a dry run. It replaces snakemake's own lock (--nolock), which
+# a killed build leaves behind for a person to remove.
+onstart:
+    alone.hold()
+
+
 rule book:
     default_target: True
     input:
-        "_build/html/index.html" if RENDER else f"_build/sweeps/{SWEEP}.csv" if SWEEP else EXECUTED,
+        "_build/html/index.html" if RENDER else [f"_build/sweeps/{s}.csv" for s in SWEEPS] or EXECUTED,
 
 
 rule notebooks:
@@ -64,34 +70,44 @@ for chapter in CHAPTERS:
         threads: THREADS
         priority: last_seconds(chapter)
         shell:
-            "{sys.executable} -m pipeline.execute {params.name} {params.folder} '{params.parameters}' {threads}"
+            "{sys.executable:q} -m pipeline.execute {params.name} {params.folder:q} {params.parameters:q} {threads}"
 
 
-if SWEEP:
-    CHAPTER = chapters.Chapter(SWEEP)
-    RUNS = {sweep.folder(SWEEP, row).relative_to(chapters.ROOT).as_posix(): row for row in ROWS}
+for swept in SWEEPS:
+    chapter = sweep.chapter(swept)
+    runs = {
+        sweep.folder(swept, row).relative_to(chapters.ROOT).as_posix(): json.dumps(row, sort_keys=True)
+        for row in sweep.rows(swept).to_dict("records")
+    }
 
-    rule sweep_run:
+    rule:
+        name:
+            f"run_{swept}".replace(".", "_")
         input:
-            CHAPTER.source.relative_to(chapters.ROOT).as_posix(),
-            [m.relative_to(chapters.ROOT).as_posix() for m in CHAPTER.modules],
+            chapter.source.relative_to(chapters.ROOT).as_posix(),
+            [m.relative_to(chapters.ROOT).as_posix() for m in chapter.modules],
         output:
-            f"{{run}}/{SWEEP}.ipynb",
+            f"{{run}}/{chapter.name}.ipynb",
         wildcard_constraints:
-            run="|".join(map(re.escape, RUNS)),
+            run="|".join(map(re.escape, runs)),
         params:
-            parameters=lambda wildcards: json.dumps(RUNS[wildcards.run], sort_keys=True),
+            name=chapter.name,
+            parameters=lambda wildcards, runs=runs: runs[wildcards.run],
         shell:
-            f"{{sys.executable}} -m pipeline.execute {SWEEP} {{wildcards.run}} '{{params.parameters}}' 1"
+            "{sys.executable:q} -m pipeline.execute {params.name} {wildcards.run:q} {params.parameters:q} 1"
 
-    rule sweep:
+    rule:
+        name:
+            f"sweep_{swept}".replace(".", "_")
         input:
-            [f"{run}/{SWEEP}.ipynb" for run in RUNS],
+            [f"{run}/{chapter.name}.ipynb" for run in runs],
         output:
-            f"_build/sweeps/{SWEEP}.csv",
-            f"_build/sweeps/{SWEEP}.png",
+            f"_build/sweeps/{swept}.csv",
+            f"_build/sweeps/{swept}.png",
+        params:
+            name=swept,
         shell:
-            f"{{sys.executable}} -m pipeline.sweep {SWEEP}"
+            "{sys.executable:q} -m pipeline.sweep {params.name}"
 
 
 rule render:
@@ -104,4 +120,4 @@ rule render:
     output:
         "_build/html/index.html",
     shell:
-        "{sys.executable} -m pipeline.render"
+        "{sys.executable:q} -m pipeline.render"

@@ -439,6 +439,7 @@ if recording:
     own = sites.from_channels(own, electrodes.split(",") if electrodes else None)
     table = sites.pair_table(sites.similarity(sites.beats(own)))
     table.to_csv(f"{own.recording.values[0]}_pairs.csv", index=False)
+    print(f"{len(table)} pairs, {table['mae'].isna().sum()} with fewer than ten common beats and left empty")
 
 # %% [markdown]
 # ## Summary

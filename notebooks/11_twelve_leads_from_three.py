@@ -262,11 +262,12 @@ for name, each in found.items():
     slug = name.replace(" ", "_").lower()
     for k, lead in enumerate(names):
         kept = leads.shrinkage(true["R"][:, k], each["R"][:, k])
-        record(f"test/{slug}/slope_R/{lead}", kept["slope"], better="higher", tolerance=0.25)
+        tolerance = max(0.1, kept["slope"] / 4)
+        record(f"test/{slug}/slope_R/{lead}", kept["slope"], better="higher", tolerance=tolerance)
     top = leads.shrinkage(true["R"][:, v4], each["R"][:, v4])["top"]
     record(f"test/{slug}/top_fifth_R/{names[v4]}", top, better="higher", tolerance=0.2)
     slope = leads.shrinkage(true["ST"][:, v4], each["ST"][:, v4])["slope"]
-    record(f"test/{slug}/slope_ST/{names[v4]}", slope, better="higher", tolerance=0.4)
+    record(f"test/{slug}/slope_ST/{names[v4]}", slope, better="higher", tolerance=max(0.1, slope / 4))
 slopes = [leads.shrinkage(true["R"][:, v4], each["R"][:, v4])["slope"] for each in found.values()]
 check(f"R heights of {names[v4]} shrink with both", max(slopes) < 1)
 ax = plots.shrinkage(true["R"][:, v4], {name: each["R"][:, v4] for name, each in found.items()},
@@ -289,7 +290,7 @@ for what in ("QRS", "QT"):
     for name, error in (("ours", ours), ("neurokit2", theirs)):
         value = np.nanmedian(np.abs(error))
         slug = f"test/multi/{what}_error_by_{name}"
-        record(slug, value, unit="ms", better="lower", tolerance=max(6, 0.5 * value))
+        record(slug, value, unit="ms", tolerance=max(6, 0.5 * value))
         print(f"{np.isfinite(error).mean():.0%} of the records could be measured")
 
 # %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Bland-Altman plot of the ST level of hidden leads: no bias to speak of, and limits of agreement of the size of what would be called an infarction."}}
@@ -300,7 +301,7 @@ limits = {what: agreement.bland_altman(np.ravel(drawn_one), np.ravel(real_one), 
 for what, each in limits.items():
     record(f"test/multi/bias/{what}", each.bias, unit="uV", tolerance=40)
     width = each.upper.value - each.lower.value
-    record(f"test/multi/limits_width/{what}", width, unit="uV", better="lower", tolerance=0.3 * width)
+    record(f"test/multi/limits_width/{what}", width, unit="uV", better="lower", tolerance=0.25 * width)
 off = np.abs(pairs["ST"][0] - pairs["ST"][1])
 record("test/multi/ST_off_by_0.1_mV", np.nanmean(off > 100), better="lower", tolerance=0.1)
 ax = plots.bland_altman(*(each.ravel() for each in pairs["ST"]), who, limits["ST"], unit="µV")
@@ -319,7 +320,7 @@ by_record = pd.DataFrame({"lead": np.tile(names, len(test)), "patient": who,
                           "coverage": 100 * inside.ravel()})  # fmt: skip
 covered = leads.mean_score(by_record, "coverage")
 record(f"test/multi/coverage/{visible}", covered, unit="%", tolerance=6)
-record(f"test/multi/band_width/{visible}", 1000 * width.mean(), unit="uV", better="lower", tolerance=60)
+record(f"test/multi/band_width/{visible}", 1000 * width.mean(), unit="uV", better="lower", tolerance=250 * width.mean())
 check("the band holds 85 to 95 % of the samples of new patients", 85 < covered.value < 95)
 check("in some record fewer than 80 % lie inside", bool(by_record.coverage.min() < 80))
 boxes = {"calibrated 90 % band": by_record}
@@ -407,7 +408,7 @@ check("the critic is pleased: at alpha 0.1 its cross-entropy is smaller", bool(p
 # twelve leads. The second is the control that decides.
 
 # %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Area under the curve with intervals from drawn twelve leads, from those of the jointly trained network and from the few leads directly, for several sets of leads, beside the line of the twelve measured leads."}}
-asked = ["II", "I+II", visible, "I+II+V2+V5"]
+asked = list(dict.fromkeys(["II", "I+II", visible, "I+II+V2+V5"]))
 logits = {}
 for s in asked:
     together = leads.draw(joint["multi", 0.5], test.x, s)[:, 1]
@@ -452,7 +453,7 @@ ax = plots.roc_pr({name: evaluation.roc_pr(test.label[:, position], each[:, posi
 own_r = tables["multi", visible].groupby("record").r.mean()
 title = "{:.0f} %, record {}\nr = {:.2f}".format
 titles = [title(p, test.name[k], own_r[k]) for p, k in places.items()]
-record("test/multi/r_of_the_worst_record", own_r.min(), better="higher", tolerance=0.8)
+record("test/multi/r_of_the_worst_record", own_r.min(), tolerance=0.8)
 rows = list(places.values())
 shown = dict(zip(names, chest, strict=True))
 ax = plots.failures(test.x[rows], band[rows], leads.FS, shown, titles)

@@ -135,8 +135,8 @@ def tables(detector, data):
 
 levels["events"] = dt.f1(tables(mini, half["test"]))
 note("patches/originals_unet/iou", levels["patches"], better="higher", tolerance=0.2)
-note("normal/originals_unet/iou", levels["recordings"], better="higher", tolerance=0.25)
-note("normal/originals_unet/f1", levels["events"], better="higher", tolerance=0.25)
+note("normal/originals_unet/iou", levels["recordings"], better="higher", tolerance=0.1)
+note("normal/originals_unet/f1", levels["events"], better="higher", tolerance=0.15)
 check("patches promise more than whole recordings keep", levels["patches"] > levels["recordings"])
 
 # %% [markdown]
@@ -225,7 +225,7 @@ lessons.append(recordings("training", "artefact", seconds))
 shown = dt.EventDetector(model=None, shape=shape, learned=classical["learned filter"].kernel)
 windows, held = (dt.training_windows(shown, data) for data in (lessons, tuning[:1]))
 shown = dataclasses.replace(shown, rate=1000 * windows[1].mean())
-networks, fits = [], []
+networks, fits, limit = [], [], 0.25 if fast else 0.5  # false alarms a minute
 for k in range(1 if fast else 3):
     torch.manual_seed(100 * seed + k)
     fits.append(training.fit(
@@ -233,7 +233,7 @@ for k in range(1 if fast else 3):
         learning_rate=3e-3, patience=None, seed=seed + k, precision="auto",
     ))  # fmt: skip
     network = dataclasses.replace(shown, model=fits[-1].model)
-    networks.append(dt.tune(network, tuning, limit=0.25 if fast else 0.5))
+    networks.append(dt.tune(network, tuning, limit=limit))
 
 # %% tags=["nbval-ignore-output"]
 ours = [{tier: dt.found_in(d, data) for tier, data in test.items()} for d in networks]
@@ -249,8 +249,8 @@ for tier in test:
     note(f"hard/network/f1/{slug}", f1, better="higher", tolerance=0.1)
     note(f"hard/network_minus_matched_filter/f1/{slug}", f1 - matched, better="higher", tolerance=0.1)
     note(f"hard/network_minus_learned_filter/f1/{slug}", f1 - learned, better="higher", tolerance=0.1)
-    if not fast:
-        sure = (f1 - matched).low > 0 if int(tier[-1]) <= 4 else (f1 - matched).high > 0
+    if not fast and tier != "SNR 2":
+        sure = (f1 - matched).low > 0 if tier != "SNR 6" else (f1 - matched).high > 0
         check(f"at {tier} the network is better than the matched filter, at 6 not worse", sure)
 best = scores.pivot(index="detector", columns="snr", values="value")
 gain = (best.loc["network"] - best.loc["matched filter"]).loc[[2, 3, 4]].mean()
@@ -275,7 +275,8 @@ ax = plots.precision_recall(curves, chosen)
 # %% [markdown]
 # ## Silence where nothing happens
 #
-# False alarms a minute in recordings of a blocked end-plate, and in those with many artefacts.
+# False alarms a minute in recordings of a blocked end-plate, and in those with many artefacts. The comparison of F1 above was not
+# quite fair to the network, which was held to a limit of false alarms: what is left of the two filters under the same limit?
 
 # %% tags=["nbval-ignore-output"]
 for name, detector in (tuned | {"network": networks[0]}).items():
@@ -285,10 +286,19 @@ for name, detector in (tuned | {"network": networks[0]}).items():
         value = evaluation.bootstrap(lambda a, _: a.mean(), per_minute, per_minute, data.recording.values)
         if name in ("matched filter", "learned filter", "network"):
             slug = f"{tier}/{name.replace(' ', '_')}/false_positives_per_minute"
-            note(slug, value, unit="1/min", better="lower", tolerance=max(1.0, 0.5 * value.value))
+            note(slug, value, unit="1/min", better="lower", tolerance=max(0.1, (value.high - value.low) / 2))
         if name == "network" and tier == "empty":
             few = value.value <= (3 if fast else 0.5)
             check("in event-free recordings false alarms of the network are rare", few)
+for name in ("matched filter", "learned filter"):
+    silent, ahead = dt.tune(classical[name], tuning, limit=limit), []
+    for tier, data in test.items():
+        f1 = dt.estimate(dt.f1, tables(silent, data), names)
+        ahead.append(dt.estimate(dt.f1, counted["network", tier], names) - f1)
+        slug = f"{name.replace(' ', '_')}_as_silent/f1/{tier.replace(' ', '_').lower()}"
+        note(f"hard/{slug}", f1, better="higher", tolerance=0.1)
+        note(f"hard/network_minus_{slug}", ahead[-1], tolerance=0.1)
+    check(f"held to the same silence, the {name} finds less", bool(np.mean([a.value for a in ahead]) > 0))
 
 # %% [markdown]
 # ## Autoencoders: what cannot be reconstructed?
@@ -311,7 +321,7 @@ of_coders = []
 for (name, kind), coder in coders.items():
     f1 = dt.estimate(dt.f1, tables(coder, normal["test"]), normal["test"].recording.values)
     slug = f"{name} trained on {kind}".replace(" ", "_")
-    note(f"normal/{slug}/f1", f1, better="higher", tolerance=0.25)
+    note(f"normal/{slug}/f1", f1, better="higher", tolerance=max(0.1, (f1.high - f1.low) / 2))
     of_coders.append(f1.value)
 matched = dt.estimate(dt.f1, tables(tuned["matched filter"], normal["test"]), normal["test"].recording.values)
 note("normal/matched_filter/f1", matched, better="higher", tolerance=0.1)
@@ -404,7 +414,7 @@ for what, changed in trouble.items():
     for name, detector in pair.items():
         robust.loc[what, name] = dt.f1(tables(detector, data))
         slug = f"{what.replace(' x ', '_').replace(' ', '_')}/{name.replace(' ', '_')}/f1/snr_4"
-        note(slug, robust.loc[what, name], better="higher", tolerance=0.15)
+        note(slug, robust.loc[what, name], better="higher", tolerance=max(0.1, robust.loc[what, name] / 4))
 print(robust.round(2).to_string())
 gain = robust["network"] - robust["matched filter"]
 check("with pops the network finds more than the matched filter", bool(gain["pops x 10"] > 0))
@@ -476,8 +486,8 @@ if not fast and source == "simulated":
 # - Tuned on other days, classical filters find clear events about as well as any network. The field's question is not whether a
 #   network can find what everybody sees.
 # - A network that is shown long stretches, the filters' outputs and the noise beats the matched filter where it matters: small
-#   events and artefacts, with a threshold that stays silent in a blocked end-plate. A filter learnt from labels comes close in F1, with
-#   more false alarms.
+#   events and artefacts, with a threshold that stays silent in a blocked end-plate. A filter learnt from labels comes close in F1
+#   with more false alarms; held to the same silence, it finds less.
 # - Autoencoders call unusual what is large. They know no difference between a pop and an event.
 # - All numbers above are of simulated recordings unless they say otherwise: shapes, noise and artefacts are a model's.
 #

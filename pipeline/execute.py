@@ -10,6 +10,7 @@ import io
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import jupytext
 import nbformat
 from PIL import Image
 
+from pipeline import alone
 from pipeline.chapters import Chapter
 
 KEPT_CELL_METADATA = ("tags", "mystnb")
@@ -76,13 +78,24 @@ def _merged(outputs):
 
 
 def execute(chapter, folder, parameters, threads):
-    """Run a chapter into `folder`: its notebook, its results and ``NAME.run.json`` (seconds, date, device)."""
+    """Run a chapter into `folder`: its notebook, its results and ``NAME.run.json`` (seconds, date, device).
+
+    Everything is made in a hidden folder beside them and moved when it is whole, the notebook last: a run that is
+    killed leaves the files of the run before, and its hidden folder, which the next run removes.
+    """
     print(f"{chapter.name}: running", flush=True)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f".{chapter.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f".{chapter.name}.", dir=folder, ignore_cleanup_errors=True) as scratch:
+        _execute(chapter, folder, Path(scratch), parameters, threads)
+
+
+def _execute(chapter, folder, scratch, parameters, threads):
     source_hash = chapter.source_hash()  # of what runs, whatever is edited meanwhile
     environment = os.environ | {
-        "CARDIO_RESULTS": str(folder.resolve()),
+        "CARDIO_RESULTS": str(scratch.resolve()),
         "CARDIO_QUIET": "1",
         "PYTHONHASHSEED": "0",
         "OMP_NUM_THREADS": str(threads),
@@ -90,23 +103,30 @@ def execute(chapter, folder, parameters, threads):
         "OPENBLAS_NUM_THREADS": str(threads),
         "NUMBA_NUM_THREADS": str(threads),
     }
-    with tempfile.TemporaryDirectory() as scratch:
-        paired, executed = Path(scratch, "paired.ipynb"), folder / f"{chapter.name}.executed.ipynb"
-        nbformat.write(pair(chapter), paired)
-        given = [word for k, v in parameters.items() for word in _argument(k, v)]
-        command = [sys.executable, "-m", "papermill", str(paired), str(executed), *given]
-        command += ["-k", "python3", "--no-progress-bar", "--log-level", "ERROR", "--cwd", str(folder)]
-        # A short run is saved once at its end; a long one cell by cell, so that a crash keeps what was done.
-        if not parameters:
-            command += ["--no-request-save-on-cell-execute", "--autosave-cell-every", "0"]
-        start = time.monotonic()
+    paired, executed = scratch / "paired.ipynb", scratch / "executed.ipynb"
+    nbformat.write(pair(chapter), paired)
+    given = [word for k, v in parameters.items() for word in _argument(k, v)]
+    command = [sys.executable, "-m", "papermill", str(paired), str(executed), *given]
+    command += ["-k", "python3", "--no-progress-bar", "--log-level", "ERROR", "--cwd", str(folder)]
+    # A short run is saved once at its end; a long one cell by cell, so that a crash keeps what was done.
+    if not parameters:
+        command += ["--no-request-save-on-cell-execute", "--autosave-cell-every", "0"]
+    start = time.monotonic()
+    kept = folder / f"{chapter.name}.executed.ipynb"
+    try:
         outcome = subprocess.run(command, env=environment, capture_output=True, text=True)
-        seconds = time.monotonic() - start
+    finally:
+        if executed.is_file():
+            os.replace(executed, kept)
+    seconds = time.monotonic() - start
     if outcome.returncode:
-        raise SystemExit(_failure(chapter, executed, outcome))
-    nbformat.write(clean(nbformat.read(executed, 4)), folder / f"{chapter.name}.ipynb")
-    executed.unlink()
-    _finish_results(chapter, folder, parameters, seconds, threads, source_hash)
+        raise SystemExit(_failure(chapter, kept, outcome))
+    results, run = _finish_results(chapter, scratch, parameters, seconds, threads, source_hash)
+    notebook = scratch / f"{chapter.name}.ipynb"
+    nbformat.write(clean(nbformat.read(kept, 4)), notebook)
+    for made in (results, run, notebook):
+        os.replace(made, folder / made.name)
+    kept.unlink()
     print(f"{chapter.name}: {seconds:.0f} s", flush=True)
 
 
@@ -118,15 +138,13 @@ def _argument(name, value):
 
 
 def _finish_results(chapter, folder, parameters, seconds, threads, source_hash):
-    """Put the hash of the source into the results, and the facts of this run beside them."""
+    """Put the hash of the source into the results, and the facts of this run beside them: both files."""
     values = chapter.parameters | parameters
     results = folder / f"{chapter.name}.{values['source']}.{values['profile']}.json"
     if not results.is_file():
         raise SystemExit(f"{chapter.name} recorded no result: its setup() must name the chapter {chapter.name}")
-    content = json.loads(results.read_text())
-    content = {**content, "source_hash": source_hash}
-    results.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    run = {
+    _write_json(results, {**json.loads(results.read_text()), "source_hash": source_hash})
+    facts = {
         "chapter": chapter.name,
         "title": chapter.title,
         "parameters": values,
@@ -136,7 +154,12 @@ def _finish_results(chapter, folder, parameters, seconds, threads, source_hash):
         "device": f"{platform.machine()}, {threads} thread{'s' * (threads > 1)}",
         "source_hash": source_hash,
     }
-    (folder / f"{chapter.name}.run.json").write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n")
+    return results, _write_json(folder / f"{chapter.name}.run.json", facts)
+
+
+def _write_json(path, content):
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return path
 
 
 def _failure(chapter, executed, outcome):
@@ -157,6 +180,7 @@ def _failure(chapter, executed, outcome):
 
 if __name__ == "__main__":
     name, folder, parameters, threads = sys.argv[1:]
+    alone.job()
     try:
         execute(Chapter(name), folder, json.loads(parameters), int(threads))
     except KeyboardInterrupt:

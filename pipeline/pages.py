@@ -135,4 +135,5 @@ def _words(name):
 
 
 def _value(metric):
-    return "" if metric is None else format_number(metric["value"], metric["ci"], metric["unit"])
+    """A number with its interval, on one line however narrow the page is."""
+    return "" if metric is None else format_number(metric["value"], metric["ci"], metric["unit"]).replace(" ", "\xa0")

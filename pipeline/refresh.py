@@ -4,14 +4,16 @@ python -m pipeline.refresh                                           the chapter
 python -m pipeline.refresh --real source=mitdb profile=full only=07  pages of book/real; of book/full if simulated
 """
 
+import contextlib
 import json
+import os
 import re
 import shutil
 import sys
 
 import nbformat
 
-from pipeline import chapters, pages
+from pipeline import alone, chapters, pages, readme
 
 REAL = chapters.ROOT / "book" / "real"
 FULL = chapters.ROOT / "book" / "full"
@@ -21,9 +23,12 @@ def refresh():
     """Copy every default run over the committed notebook and its results."""
     for chapter in chapters.find():
         run = chapters.BUILD / "runs" / "default"
-        shutil.copy(run / f"{chapter.name}.ipynb", chapter.notebook)
+        with whole(chapter.notebook) as part:
+            shutil.copy(run / f"{chapter.name}.ipynb", part)
         _copy_results(run, chapter.name)
-    (chapters.ROOT / "book" / "references.md").write_text(pages.references())
+    with whole(chapters.ROOT / "book" / "references.md") as part:
+        part.write_text(pages.references())
+    readme.write()
 
 
 def refresh_real(given):
@@ -36,9 +41,12 @@ def refresh_real(given):
         folder = FULL if source == "simulated" else REAL
         folder.mkdir(exist_ok=True)
         page = real_page(nbformat.read(run / f"{name}.ipynb", 4), facts)
-        nbformat.write(page, folder / f"{name}_{source}.ipynb")
+        with whole(folder / f"{name}_{source}.ipynb") as part:
+            nbformat.write(page, part)
         results = _copy_results(run, name)
-        shutil.copy(run / f"{name}.run.json", pages.RESULTS / results.replace(".json", ".run.json"))
+        with whole(pages.RESULTS / results.replace(".json", ".run.json")) as part:
+            shutil.copy(run / f"{name}.run.json", part)
+    readme.write()
 
 
 def real_page(notebook, run):
@@ -67,11 +75,21 @@ def real_page(notebook, run):
 def _copy_results(run, name):
     pages.RESULTS.mkdir(exist_ok=True)
     results = json.loads((run / f"{name}.run.json").read_text())["results"]
-    shutil.copy(run / results, pages.RESULTS / results)
+    with whole(pages.RESULTS / results) as part:
+        shutil.copy(run / results, part)
     return results
 
 
+@contextlib.contextmanager
+def whole(target):
+    """A hidden file beside `target` that takes its place when it is written; if it never is, the next run uses it."""
+    part = target.with_name(f".{target.name}.part")
+    yield part
+    os.replace(part, target)
+
+
 if __name__ == "__main__":
+    alone.hold()
     if sys.argv[1:2] == ["--real"]:
         refresh_real(dict(word.split("=", 1) for word in sys.argv[2:]))
     else:

@@ -1,7 +1,8 @@
-"""Sweeps: one run of a chapter for each row of ``sweeps/NAME.tsv``, then one table and one figure.
+"""Sweeps: one run of a chapter for each row of a table of parameters, then one table and one figure.
 
-The columns are parameters of the chapter NAME. `snakemake --cores 2 --config sweep=NAME` runs the rows, on a cluster
-with the executor that snakemake is given, and then calls
+The sweep NAME is that of the chapter NAME over ``sweeps/NAME.tsv``; the sweep NAME.seeds is that of the same chapter
+over ``sweeps/seeds.tsv``, and the word seeds stands for these of every chapter. `snakemake --cores 2 --config
+sweep=NAME` runs the rows, on a cluster with the executor that snakemake is given, and then calls
 
 python -m pipeline.sweep NAME
 
@@ -21,6 +22,32 @@ BUILD = chapters.BUILD / "sweeps"
 BOOK = chapters.ROOT / "book"
 
 
+def meant(word, only=""):
+    """Sweeps that a word on the command line means; ``seeds``: of all chapters, or of those that `only` chooses."""
+    if word == "seeds":
+        return [f"{c.name}.seeds" for c in chapters.select(only)]
+    return [word] if word else []
+
+
+def chapter(name):
+    """The chapter that a sweep runs.
+
+    Raises
+    ------
+    SystemExit
+        There is no such chapter.
+    """
+    found = [c for c in chapters.find() if c.name == name.removesuffix(".seeds")]
+    if not found:
+        raise SystemExit(f"The sweep {name} is named after no chapter.")
+    return found[0]
+
+
+def table_of(name):
+    """File of the rows of a sweep."""
+    return FOLDER / ("seeds.tsv" if name.endswith(".seeds") else f"{name}.tsv")
+
+
 def rows(name):
     """Table of the parameters of a sweep, each column in the type of the chapter's own default.
 
@@ -29,21 +56,16 @@ def rows(name):
     SystemExit
         There is no such sweep or chapter, a column is no parameter of the chapter, or a row stands there twice.
     """
-    path = FOLDER / f"{name}.tsv"
+    path = table_of(name)
     if not path.is_file():
         raise SystemExit(
             f"There is no sweep {name}; there are: {', '.join(sorted(p.stem for p in FOLDER.glob('*.tsv')))}."
         )
-    (chapter,) = [c for c in chapters.find() if c.name == name] or [None]
-    if chapter is None:
-        raise SystemExit(f"{path} is named after no chapter.")
+    known = chapter(name).parameters
     table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    unknown = sorted(set(table) - set(chapter.parameters))
-    if unknown:
-        raise SystemExit(
-            f"{path}: {', '.join(unknown)} is no parameter of {name}. Known: {', '.join(chapter.parameters)}."
-        )
-    table = table.astype({column: type(chapter.parameters[column]) for column in table})
+    if unknown := sorted(set(table) - set(known)):
+        raise SystemExit(f"{path}: {', '.join(unknown)} is no parameter of {name}. Known: {', '.join(known)}.")
+    table = table.astype({column: type(known[column]) for column in table})
     if table.duplicated().any():
         raise SystemExit(f"{path}: row {table.duplicated().idxmax() + 2} stands there twice.")
     return table
@@ -55,11 +77,18 @@ def folder(name, row):
 
 
 def collect(name):
-    """All numbers that the runs of a sweep recorded: one line a run and metric, with the run's parameters."""
+    """All numbers that the runs of a sweep recorded: one line a run and metric, with the run's parameters.
+
+    A metric that ends with the run's value of a parameter, such as test/single/r/I+II+V3, loses that end, so that it is
+    the same metric in all runs.
+    """
     parts = []
     for row in rows(name).to_dict("records"):
-        (path,) = [p for p in folder(name, row).glob(f"{name}.*.json") if not p.name.endswith(".run.json")]
+        found = folder(name, row).glob(f"{chapter(name).name}.*.json")
+        (path,) = [p for p in found if not p.name.endswith(".run.json")]
         metrics = pd.DataFrame(json.loads(path.read_text())["metrics"])[["name", "value", "unit", "better"]]
+        for value in (v for v in row.values() if isinstance(v, str)):
+            metrics["name"] = metrics["name"].str.removesuffix(f"/{value}")
         parts.append(metrics.assign(**row)[[*row, *metrics]])
     return pd.concat(parts, ignore_index=True)
 
@@ -82,7 +111,8 @@ def figure(table, parameters):
         ax.plot(place, runs.value, "o", markersize=3, alpha=0.5)
         ax.plot(sorted(set(place)), runs.groupby(first).value.mean(), color=style.PALETTE["vermilion"])
         values = sorted(set(runs[first]))
-        ax.set_xticks(sorted(set(place)), [f"{v:g}" if isinstance(v, float) else str(v) for v in values])
+        words = [_text(v) for v in values]
+        ax.set_xticks(sorted(set(place)), words, rotation=90 if max(map(len, words)) > 5 else 0)
         ax.set_title(name, fontsize=7)
         ax.set_xlabel(first)
         unit, better = runs.unit.iloc[0], runs.better.iloc[0]
@@ -92,30 +122,36 @@ def figure(table, parameters):
     return figure
 
 
+def _text(value):
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def summary(table, first):
     """Markdown table: a row for each value of the first parameter; of each metric mean, smallest and largest value."""
     names = list(dict.fromkeys(table.name))
     runs = table.groupby([first, "name"]).value.agg(["mean", "min", "max"])
     lines = [f"| {first} | {' | '.join(names)} |", f"|{'---|' * (len(names) + 1)}"]
     for value in table[first].unique():
-        cells = ["{:.4g} ({:.4g} to {:.4g})".format(*runs.loc[(value, name)]) for name in names]
-        lines.append(f"| {value:g} | {' | '.join(cells)} |")
+        found = [runs.loc[(value, name)] if (value, name) in runs.index else None for name in names]
+        cells = ["" if each is None else "{:.4g} ({:.4g} to {:.4g})".format(*each) for each in found]
+        lines.append(f"| {_text(value)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def page(name, table, parameters):
     """Write the page and the figure of a sweep into the book."""
-    chapter = chapters.Chapter(name)
     first, *others = parameters
+    swept = chapter(name)
     picture = BOOK / "_static" / f"sweep_{name}.png"
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure(table, parameters).savefig(picture, dpi=90)
     names = ", ".join(dict.fromkeys(table.name))
-    text = f"""# {chapter.title}: {first.replace("_", " ")}
+    text = f"""# {swept.title}: {first.replace("_", " ")}
 
-Recorded by {len(table) // table.name.nunique()} runs of [chapter {name[:2]}](../../notebooks/{name}.ipynb) in its fast
-profile on simulated data, one for each row of `sweeps/{name}.tsv`: for each value of {first} the mean of its runs, and
-in brackets the smallest and the largest value{"".join(f", over {other}" for other in others)}.
+Recorded by {len(table) // table.name.nunique()} runs of [chapter {name[:2]}](../../notebooks/{swept.name}.ipynb)
+in its fast profile on simulated data, one for each row of `sweeps/{table_of(name).name}`: for each value of {first} the
+mean of its runs, and in brackets the smallest and the largest
+value{"".join(f", over {other}" for other in others)}.
 
 {summary(table, first)}
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import chapters, execute, pages, refresh, render, repository, sweep
+from pipeline import chapters, execute, pages, readme, refresh, render, repository, sweep
 
 ROOT = chapters.ROOT
 SOURCE = """# %% [markdown]
@@ -146,6 +146,55 @@ def test_the_plotting_library_is_staged_only_for_a_notebook_that_asks_for_it(tmp
     assert "plotly.js v" in library.read_text()[:200] and library.stat().st_size > 1e6
 
 
+def test_the_address_of_the_pages_and_short_addresses_follow_from_the_settings():
+    url = "https://github.com/someone/a-book"
+    given = {"title": "T", "repository": {"url": url}, "sphinx": {"config": {"rediraffe_redirects": {"a.md": "b.md"}}}}
+    made = render.configured(given)["sphinx"]["config"]
+    assert made["ogp_site_url"] == "https://someone.github.io/a-book/" and made["notfound_urls_prefix"] == "/a-book/"
+    assert made["rediraffe_redirects"]["06.md"] == "notebooks/06_healthy_or_irregular.ipynb"
+    assert made["rediraffe_redirects"]["a.md"] == "b.md"
+
+
+def test_the_list_of_pages_has_numbers_and_names_the_data_of_other_runs():
+    files = ["notebooks/06_healthy_or_irregular", "book/real/06_healthy_or_irregular_mitdb", "book/run"]
+    made = render.titled({"parts": [{"caption": "C", "chapters": [{"file": file} for file in files]}]})
+    titles = [item.get("title") for item in made["parts"][0]["chapters"]]
+    assert titles == ["06 Healthy or irregular?", "06: MIT-BIH records", None]
+
+
+def test_a_rendered_notebook_has_a_link_in_place_of_the_picture_of_its_badge():
+    cell = nbformat.v4.new_markdown_cell(f"# T\n\n[![Open in Colab]({readme.BADGE})](https://c.org/x.ipynb)\n\nText")
+    text = render.without_badge(nbformat.writes(nbformat.v4.new_notebook(cells=[cell])))
+    source = nbformat.reads(text, 4).cells[0].source
+    assert source == "# T\n\n<div class=colab><a href=https://c.org/x.ipynb>Open in Colab</a></div>\n\nText"
+
+
+def test_the_table_of_the_readme_is_what_the_recorded_numbers_make():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    made = lines[lines.index(readme.BEGIN) + 1 : lines.index(readme.END)]
+    assert [line for line in made if line] == readme.table(), "make it anew: python -m pipeline.readme"
+    assert len(lines) <= 75
+
+
+def test_a_number_of_the_readme_is_of_real_recordings_where_there_are_some(tmp_path, monkeypatch):
+    def write(source, profile, value, **more):
+        metrics = [{"name": name, "value": v, "unit": "ms"} for name, v in {"test/mae": value, **more}.items()]
+        content = {"source": source, "profile": profile, "metrics": metrics}
+        (tmp_path / f"01_tiny.{source}.{profile}.json").write_text(json.dumps(content))
+
+    monkeypatch.setattr(pages, "RESULTS", tmp_path)
+    write("simulated", "fast", 1)
+    assert readme.headline("01_tiny", "off by {test/mae}") == "off by 1 ms (simulated recordings)"
+    write("simulated", "full", 2)
+    write("mitdb", "full", 3)
+    (tmp_path / "01_tiny.mitdb.full.run.json").write_text(json.dumps({"seconds": 600}))
+    assert readme.headline("01_tiny", "off by {test/mae}") == "off by 3 ms (MIT-BIH records, 10-minute run)"
+    write("simulated", "fast", 1, other=4)
+    assert readme.headline("01_tiny", "{test/mae}, {other}") == "1 ms, 4 ms (simulated recordings)"
+    with pytest.raises(ValueError, match=r"01_tiny: no file .* holds all of nothing"):
+        readme.headline("01_tiny", "{nothing}")
+
+
 def test_results_page_puts_models_in_rows_and_names_the_data(monkeypatch):
     def metric(name, value):
         return {"name": name, "value": value, "ci": [0.1, 0.9], "unit": "", "better": "higher"}
@@ -157,7 +206,7 @@ def test_results_page_puts_models_in_rows_and_names_the_data(monkeypatch):
     monkeypatch.setattr(pages, "recorded", lambda: [content])
     page = pages.results()
     assert "Simulated recordings, profile fast" in page
-    assert "| ours | 0.500 (0.100 to 0.900) |" in page and "| forest | 0.250" in page
+    assert "| ours | 0.500\xa0(0.100\xa0to\xa00.900) |" in page and "| forest | 0.250" in page
     assert "| Model | f1, V ↑ |" in page and "| ours, AUROC | 0.750" in page
 
 

@@ -72,7 +72,7 @@ def test_the_package_has_lower_bounds_only_and_needs_no_tool_of_the_book():
 def test_the_conda_environment_is_the_same_one():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     *conda, pip = environment["dependencies"]
-    extras = ",".join(PROJECT["optional-dependencies"])
+    extras = ",".join(e for e in PROJECT["optional-dependencies"] if e != "cluster")
     assert pip["pip"] == ["--constraint constraints.txt", f"--editable .[{extras}]"]
     python = next(d for d in conda if d.startswith("python=")).removeprefix("python=")
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python)
