@@ -10,6 +10,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -77,8 +78,8 @@ def write(path, x, fs, table, *, title="Events", notes=(), unit="mV"):
     page = resources.files("cardio_utils").joinpath("review.html").read_text(encoding="utf-8")
     inline = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     items = "".join(f"<li>{html.escape(str(note))}</li>" for note in notes)
-    for mark, text in (("@TITLE@", html.escape(title)), ("@NOTES@", items), ("@DATA@", inline)):
-        page = page.replace(mark, text)
+    texts = {"TITLE": html.escape(title), "NOTES": items, "DATA": inline}
+    page = re.sub("@(TITLE|NOTES|DATA)@", lambda mark: texts[mark[1]], page)  # at once: a title may hold a mark
     with fetch.whole(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
@@ -128,6 +129,7 @@ def _snippets(x, fs, peak):
     }
 
 
+@fetch.reader
 def read_corrected(path):
     """The table that the page saved.
 
@@ -146,7 +148,6 @@ def read_corrected(path):
     ValueError
         The file is missing or no such table, or a decision is neither keep nor reject.
     """
-    import pandas as pd
 
     path = Path(path)
     if not path.is_file():
@@ -155,7 +156,7 @@ def read_corrected(path):
     head = text.split("\n", 1)[0]
     how = {"sep": ";", "decimal": ","} if head.count(";") > head.count(",") else {}
     try:
-        table = pd.read_csv(path, encoding="utf-8-sig", encoding_errors="replace", keep_default_na=True, **how)
+        table = fetch.read_csv(path, encoding="utf-8-sig", encoding_errors="replace", keep_default_na=True, **how)
     except ValueError as error:
         raise ValueError(f"{path.name} is no table ({error})") from error
     if gone := [name for name in ("peak", "keep") if name not in table]:

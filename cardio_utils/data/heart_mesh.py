@@ -46,6 +46,7 @@ class Tetrahedra(NamedTuple):
     cells: np.ndarray
 
 
+@fetch.reader
 def read_vtk(path):
     """Tetrahedra of a legacy VTK file in ASCII.
 
@@ -114,6 +115,7 @@ def _oriented(path, points, cells):
     return Tetrahedra(points, cells)
 
 
+@fetch.reader
 def read_points(path):
     """Names and positions of recording sites.
 
@@ -368,6 +370,7 @@ def _pairs(cells, n):
     return pairs.row, pairs.col
 
 
+@fetch.reader
 def load(folder=None, conduction=None):
     """The published mesh and its sites, downloaded if they are not there.
 

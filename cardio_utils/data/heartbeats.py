@@ -162,6 +162,7 @@ def _read(path, reader, **options):
         raise ValueError(f"{path.name} cannot be read as a WFDB file ({error})") from error
 
 
+@fetch.reader
 def read_lead(header, lead):
     """One lead of a WFDB record, found by its name.
 
@@ -207,6 +208,7 @@ def read_lead(header, lead):
     return record.dac()[:, 0].astype(np.float32), float(about.fs), about.comments
 
 
+@fetch.reader
 def read_recording(header, lead="MLII", annotator="atr"):
     """A WFDB record of one's own, to be passed to `from_recordings`.
 
@@ -230,17 +232,48 @@ def read_recording(header, lead="MLII", annotator="atr"):
     ValueError
         See `read_lead`; or the annotation file is missing or damaged.
     """
-    import wfdb
-
     header = Path(header)
     signal, fs, _ = read_lead(header, lead)
     if annotator is None:
         samples = ecg.find_r_peaks(signal, fs)
         symbols = np.full(samples.size, "", "<U1")
     else:
-        notes = _read(header.with_suffix(f".{annotator}"), lambda path: wfdb.rdann(path, annotator))
-        samples, symbols = np.asarray(notes.sample, np.int64), np.array(notes.symbol, "<U1")
+        samples, symbols = _annotations(header.with_suffix(f".{annotator}"))
     return ecg.Recording(header.stem, header.stem, signal, fs, samples, symbols)
+
+
+_SKIP, _AUX = 59, 63  # codes of no event: a long interval, a text; 60 to 62 between them: fields of the last event
+
+_ABOUT = 22, 0  # a note at the first sample: on the file itself
+
+
+def _annotations(path):
+    """Samples and symbols of an annotation file in MIT's format. Of a damaged one, `wfdb.rdann` may never come back."""
+    from wfdb.io.annotation import ann_label_table as labels
+
+    if not path.is_file():
+        raise ValueError(f"{path.name} is missing in {path.parent}")
+    content = path.read_bytes()
+    words = np.frombuffer(content, "<u2", len(content) // 2).tolist()
+    symbol_of = dict(zip(labels["label_store"], labels["symbol"], strict=True))
+    samples, symbols, now, place = [], [], 0, 0
+    while any(words[place : place + 1]):  # the last word is zero
+        code, value = divmod(words[place], 1024)
+        place += 1
+        if code == _SKIP:
+            high, low = (*words[place : place + 2], 0, 0)[:2]
+            now += (high << 16 | low) - (high >> 15 << 32)
+            place += 2
+        elif code == _AUX:
+            place += (value + 1) // 2
+        elif code < _SKIP:
+            now += value
+            if code and (code, now) != _ABOUT:
+                samples.append(now)
+                symbols.append(symbol_of.get(code, ""))
+    if place >= len(words):
+        raise ValueError(f"{path.name} is cut short: the mark of its end is missing")
+    return np.array(samples, np.int64), np.array(symbols, "<U1")
 
 
 def _read_mitdb(folder, name):
@@ -415,12 +448,12 @@ def _fault(path, classes):
     return None
 
 
+@fetch.reader
 def _read_table(path, classes):
     """Columns of one of Kaggle's tables."""
-    import pandas as pd
 
     try:
-        values = pd.read_csv(path, header=None, dtype=np.float32).to_numpy()
+        values = fetch.read_csv(path, header=None, dtype=np.float32).to_numpy()
         wave, number = values[:, :-1], values[:, -1]
         fits = wave.shape[1] == ecg.KACHUEE_LENGTH and wave.min() >= 0 and wave.max() <= 1
         fits = fits and np.isin(number, range(len(classes))).all() and np.isfinite(wave).all()

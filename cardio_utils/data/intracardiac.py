@@ -129,6 +129,7 @@ def _case(name, study, values):
     return Case(study, volunteer, pattern, inner, bcl, gkr / 100, int(act[1]) if act else 0)
 
 
+@fetch.reader
 def manifest(folder=None, *, volunteers=None, studies=None):
     """The cases of a folder in the published layout, by name; no array is read.
 
@@ -386,8 +387,8 @@ def _published(folder, volunteers, studies, n, seed):
 
 
 def _activations(vm):
-    parts = [vm[i : i + _BLOCK].values for i in range(0, vm.sizes["case"], _BLOCK)]
-    return np.concatenate([activation_time(part) for part in parts]).astype(np.float32)
+    blocks = (vm[i : i + _BLOCK] for i in range(0, vm.sizes["case"], _BLOCK))
+    return np.concatenate([activation_time(block.values) for block in blocks]).astype(np.float32)
 
 
 def _layer(site):

@@ -119,6 +119,7 @@ def _file(folder, name, published):
     return target if target.is_file() else fetch.retrieve(url, checksum, target)
 
 
+@fetch.reader
 def _nmj(folder):
     path = _file(folder, "nmj-mepp", _NMJ)
     held = traces.read_channels(path)
@@ -139,6 +140,7 @@ def _nmj(folder):
     )
 
 
+@fetch.reader
 def _mini_epsc(folder):
     import h5py
 
@@ -219,6 +221,7 @@ def truth_mask(dataset, reach=1.0):
 # Recordings of one's own
 
 
+@fetch.reader
 def read(path, *, unit=None, fs=None, channel=None, sweep=None, gain=1.0, quantity="voltage"):
     """One recording of a file: the originals' table or raw export, Axon (ABF1, ABF2), WinWCP, AxoGraph, Spike2, npy.
 
@@ -590,6 +593,7 @@ _MINIANALYSIS = {
 """Our column -> theirs, in small letters and digits, and the factor to our unit: s for peak, ms and mV for others."""
 
 
+@fetch.reader
 def read_events(path):
     """An event table of MiniAnalysis, exported as text.
 

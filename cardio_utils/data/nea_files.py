@@ -241,6 +241,7 @@ def pairs_dataset(columns, attrs):
     return xr.Dataset(traces, coords, {"fs": FS, "groups": "preparation"} | attrs)
 
 
+@fetch.reader
 def read_pairs(path, recordings=None):
     """Pairs from the originals' pickle: recording -> five arrays; see `nea.load` for the result.
 
@@ -322,6 +323,7 @@ def stack(traces):
     return rows
 
 
+@fetch.reader
 def read_patch(folder, recordings=None):
     """Patch clamp and nanoelectrode on one cell, from the originals' folder; see `nea.load` for the result.
 
@@ -404,9 +406,8 @@ def trimmed(x):
 
 def _availability(path):
     """Channel -> electrode label and the segments (5,) in which it is usable."""
-    import pandas as pd
 
-    table = pd.read_csv(path, index_col=0, dtype={"b": str})
+    table = fetch.read_csv(path, index_col=0, dtype={"b": str})
     columns = [f"t{k}" for k in range(1, 6)]
     if not {"I", "b", *columns} <= set(table.columns):
         raise ValueError(f"{path} needs the columns I, b, t1 to t5, not {', '.join(table.columns)}")
@@ -462,6 +463,7 @@ PITCH = 0.2
 """Distance (mm) of neighbouring electrodes of the 8 x 8 grid; the published files do not state it."""
 
 
+@fetch.reader
 def read_neighbours(folder, recordings=None, n_sites=16, start=0.0, duration=240.0):
     """Nanoelectrode sites of one syncytium, from the originals' folder; see `nea.load` for the result.
 
@@ -546,6 +548,7 @@ def _write_neighbours(dataset, folder):
     _dump(held, folder / _NEIGHBOURS)
 
 
+@fetch.reader
 def read_multichannel(path, start=0.0, duration=200.0):
     """51 channels outside and one inside during drug addition; see `nea.load` for the result.
 
@@ -667,6 +670,7 @@ _COLUMNS = {
 """Our column -> column of the published table and its unit there; ours are ms, mV and 1."""
 
 
+@fetch.reader
 def read_features(path):
     """The published table of eAP features and measured iAP durations, in this package's names and units.
 
@@ -697,7 +701,7 @@ def read_features(path):
             f"{path} is missing. It is data_feat.csv of the first revision of the originals' repository "
             "(fig3_xgboost_eap_iap/results); put it there by hand, or set CARDIO_DATA."
         )
-    raw = pd.read_csv(path)
+    raw = fetch.read_csv(path)
     levels = [f"APD{level}" for level in ap.LEVELS]
     wanted = {name for name, _ in _COLUMNS.values()} | {"name", "t", "y1", "r3", "d3", "iap_sn", *levels}
     if gone := sorted(wanted - set(raw.columns)):

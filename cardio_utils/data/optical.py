@@ -30,6 +30,7 @@ DOSES = {
 before the drug."""
 
 _RATES = {"Drug1": "drug1", "Drug4": "drug4", "Group I": "group1", "Group IV": "group4"}
+_LARGEST = 1_000_000_000  # bytes of all tables: they are read into memory
 _LICENCE = "BSD-3-Clause"
 _CITATION = "Lei CL et al., Front Physiol 2017;8:986."
 
@@ -49,6 +50,8 @@ def _open(folder=None):
     try:
         with tarfile.open(packed) as archive:  # read in memory: nothing is unpacked anywhere
             members = [m for m in archive if m.isfile() and PurePosixPath(m.name).suffix == ".csv"]
+            if (size := sum(m.size for m in members)) > _LARGEST:
+                raise ValueError(f"{packed} holds {size:,} bytes of tables; the set has less than {_LARGEST:,}.")
             return {str(PurePosixPath(m.name)): archive.extractfile(m).read() for m in members}
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ValueError(f"{packed} is no archive, or damaged ({error}). Fetch it again.") from error
@@ -78,6 +81,7 @@ def _cycle_lengths(files):
     return found
 
 
+@fetch.reader
 def read(folder=None):
     """Dye signals, one beat a well.
 
@@ -135,6 +139,7 @@ def read(folder=None):
     return xr.Dataset({"signal": (("beat", "time"), signal, {"units": "a.u."})}, coords, attrs)
 
 
+@fetch.reader
 def read_patch(folder=None):
     """Current clamp of spontaneously beating cells, 2 s each.
 

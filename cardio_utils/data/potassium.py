@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 from cardio_utils import ecg, lead_algebra, signals
-from cardio_utils.data import twelve_lead
+from cardio_utils.data import fetch, twelve_lead
 from cardio_utils.data.twelve_lead import split
 from cardio_utils.lead_algebra import TWELVE
 
@@ -447,6 +447,7 @@ def _readable(x, largest=10.0):
 # Files that others supply
 
 
+@fetch.reader
 def _mimic(folder, laboratory, fs, duration, folds, minutes):
     import pandas as pd
 
@@ -484,10 +485,9 @@ def _mimic(folder, laboratory, fs, duration, folds, minutes):
 
 
 def _table(path, columns):
-    import pandas as pd
 
     try:
-        table = pd.read_csv(path, low_memory=False, dtype={"hash_id": str})  # names, even if all digits
+        table = fetch.read_csv(path, low_memory=False, dtype={"hash_id": str})  # names, even if all digits
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as a table ({error})") from error
     if gone := [name for name in columns if name not in table]:
@@ -527,6 +527,7 @@ def _read(header, fs, duration):
     return x if rate == fs else signals.resample(x, rate, fs)
 
 
+@fetch.reader
 def _folder(folder, labels, fs, folds):
     if folder is None:
         raise ValueError("source 'folder' needs a folder of CSV files and their label.csv")
@@ -568,14 +569,15 @@ def _folder(folder, labels, fs, folds):
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}, left_out
 
 
+@fetch.reader
 def _test_record(path, fs):
     """One record of a test folder: 2.5 to 9.4 s, 0.5 to 40 Hz, mV at `fs`; ValueError if it cannot be used."""
     import pandas as pd
 
     try:
-        table = pd.read_csv(path)
+        table = fetch.read_csv(path)
         if pd.to_numeric(pd.Series(table.columns), errors="coerce").notna().all():  # no names: the first row is data
-            table = pd.read_csv(path, header=None)
+            table = fetch.read_csv(path, header=None)
         values = table.to_numpy(float)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} cannot be read as a table of numbers ({error})") from error

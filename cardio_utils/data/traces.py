@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from cardio_utils.data import fetch
+
 __all__ = ["Channels", "file_unit", "pick", "read", "read_channels", "read_pair", "scaled", "unit_of"]
 
 _SCALE = {
@@ -140,7 +142,7 @@ def _pieces(path, dialect):
     how |= {"encoding": dialect.encoding, "encoding_errors": "replace", "chunksize": _LINES, "low_memory": False}
     line = 1 + bool(dialect.names)
     try:
-        with pd.read_csv(path, **how) as tables:
+        with fetch.read_csv(path, **how) as tables:
             for table in tables:
                 values = table.apply(pd.to_numeric, errors="coerce")
                 wrong = (values.isna() & table.notna()).to_numpy()
@@ -303,6 +305,7 @@ _READERS = {".npy": _read_npy, ".csv": _read_csv, ".txt": _read_csv, ".tsv": _re
 _READERS |= dict.fromkeys(_NEO, _read_neo)
 
 
+@fetch.reader
 def read_channels(path, fs=None, sweep=None, *, gaps=False):
     """All channels of a file, as it holds them; `read` says what is understood.
 
@@ -348,6 +351,7 @@ def scaled(path, x, unit):
     return scaled, name
 
 
+@fetch.reader
 def read(path, fs=None, unit=None, channel=0, sweep=None):
     """One trace of a file of one's own.
 
@@ -407,6 +411,7 @@ def file_unit(path, held, number, unit=None):
     return own if binary else unit or own or "mV"
 
 
+@fetch.reader
 def read_pair(path, fs=None):
     """A nanoelectrode and a patch clamp on one cell, from one file of two channels in mV.
 

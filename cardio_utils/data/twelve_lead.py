@@ -115,6 +115,7 @@ def _check_amplitude(leads):
         )
 
 
+@fetch.reader
 def read_record(path, *, fs=None):
     """A recording of one's own with the leads that one has.
 
@@ -244,12 +245,11 @@ def _announce(dataset, left_out):
 
 def _read_database(folder):
     """The table of PTB-XL, one row a record, checked for what would spoil a split."""
-    import pandas as pd
 
     path = folder / "ptbxl_database.csv"
     wanted = ["ecg_id", "patient_id", "scp_codes", "strat_fold"]
     try:
-        table = pd.read_csv(path)
+        table = fetch.read_csv(path)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}). twelve_lead.download() fetches it.") from error
     if gone := [name for name in wanted if name not in table]:
@@ -284,6 +284,7 @@ def _statements(text, likelihood):
     return " ".join(code for code, value in found if float(value) >= likelihood)
 
 
+@fetch.reader
 def _load_ptbxl(folder, fs, duration, folds, records, likelihood):
     folder = Path(folder) if folder is not None else fetch.folder() / _FOLDER
     if not (folder / "ptbxl_database.csv").exists():
@@ -318,6 +319,7 @@ def _choose(table, folds, records, folder):
     return table
 
 
+@fetch.reader
 def _load_wfdb(folder, fs, duration, folds, records, verify):
     if folder is None:
         raise ValueError("source 'wfdb' needs a folder of WFDB records")

@@ -108,6 +108,7 @@ def _lead_name(name):
     return _NAMES.get(name.upper().removeprefix("MDC_ECG_LEAD_").removeprefix("LEAD").strip(" _-"), "")
 
 
+@fetch.reader
 def read_leads(header, *, partial=False, verify=True):
     """The twelve leads of one WFDB record, found by their names.
 
@@ -192,6 +193,7 @@ def _complete(leads, absent, partial, path):
     return leads
 
 
+@fetch.reader
 def read_table(path):
     """Leads out of a .csv file with one column a lead, in mV: (12, n) float32; absent leads are NaN.
 
@@ -200,10 +202,9 @@ def read_table(path):
     ValueError
         It is no table of numbers, or no column is named after a lead.
     """
-    import pandas as pd
 
     try:
-        table = pd.read_csv(path)
+        table = fetch.read_csv(path)
         names = {column: _lead_name(str(column)) for column in table.columns}
         columns = {name: table[column].to_numpy(np.float32) for column, name in names.items() if name}
     except (OSError, ValueError) as error:
