@@ -129,7 +129,7 @@ def test_every_notebook_is_in_the_table_of_contents():
 def test_numbers_in_the_prose_are_the_recorded_ones():
     found = 0
     for page in (chapters.ROOT / "book").glob("*.md"):
-        for number, file, name in re.findall(r"([\d.]+)<!-- (\S+) (\S+) -->", page.read_text()):
+        for number, file, name in re.findall(r"(-?[\d.]+)<!-- (\S+) (\S+) -->", page.read_text()):
             metrics = json.loads((pages.RESULTS / f"{file}.json").read_text())["metrics"]
             (value,) = (m["value"] for m in metrics if m["name"] == name)
             assert number == f"{value:.{len(number.partition('.')[2])}f}", f"{page.name}: {name}"
