@@ -37,11 +37,11 @@ install: ## what make env does, without asking whether another build is running 
 	@$(RUN) -m pip check
 	@touch $(READY)
 
-book: $(READY) ## execute what changed and render the book (4 min the first time, seconds after that)
+book: $(READY) ## execute what changed and render the book (12 min the first time, seconds after that)
 	@$(SNAKEMAKE)
 	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
 
-test: $(READY) ## unit tests, notebooks, results, the wheel alone in an empty folder (10 min)
+test: $(READY) ## unit tests, notebooks, results, the wheel alone in an empty folder (20 min)
 	@$(RUN) $(ALONE) rm -rf _build/test-results
 	$(RUN) $(ALONE) $(RUN) -m pytest -n $(CORES) tests --ignore tests/after_notebooks
 	CARDIO_QUIET=1 CARDIO_RESULTS=$(CURDIR)/_build/test-results OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(RUN) $(ALONE) $(NBVAL) notebooks

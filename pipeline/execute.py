@@ -25,6 +25,7 @@ from pipeline import alone
 from pipeline.chapters import Chapter
 
 KEPT_CELL_METADATA = ("tags", "mystnb")
+NO_PORT = "Address already in use"  # two kernels that start at the same moment may be given the same one: begin again
 
 
 def pair(chapter):
@@ -114,7 +115,10 @@ def _execute(chapter, folder, scratch, parameters, threads):
     start = time.monotonic()
     kept = folder / f"{chapter.name}.executed.ipynb"
     try:
-        outcome = subprocess.run(command, env=environment, capture_output=True, text=True)
+        for _ in range(3):
+            outcome = subprocess.run(command, env=environment, capture_output=True, text=True)
+            if NO_PORT not in outcome.stderr:
+                break
     finally:
         if executed.is_file():
             os.replace(executed, kept)
