@@ -11,11 +11,14 @@ import matplotlib.pyplot as plt
 
 from cardio_utils.data.potassium import CLASSES
 from cardio_utils.plots import potassium as plots
+from cardio_utils.plots import style
 
 
 @pytest.fixture(autouse=True)
 def closed():
-    yield
+    with mpl.rc_context():
+        style.use()
+        yield
     plt.close("all")
 
 
@@ -36,13 +39,13 @@ def test_histogram_counts_every_record():
 def test_beats_one_line_a_concentration():
     beats = {k: np.random.default_rng(0).normal(0, 1, (8, 96)) for k in (2.0, 4.2, 7.0)}
     axes = drawn(plots.potassium_beats(beats, np.arange(96) / 100, {"II": 1, "V4": 5}))
-    assert [len(ax.lines) for ax in axes] == [3, 3] and axes[1].get_title() == "V4"
+    assert [len(ax.lines) for ax in axes] == [3, 3] and axes[1].get_title(loc="left") == "V4"
 
 
 def test_medians_beside_real_ones():
     table = pd.DataFrame({"t_width": [1.4, 1.1, 1, 0.8, 0.9], "V4_t": [0.6, 0.9, 1, 1.2, 1.2]}, index=list(CLASSES))
     axes = drawn(plots.relative_medians({"simulated": table}, table, {"V4_t": "T of V4"}))
-    assert axes[1].get_title() == "T of V4" and len(axes[0].lines) == 3
+    assert axes[1].get_title(loc="left") == "T of V4" and len(axes[0].lines) == 3
 
 
 def test_prediction_shows_identity_slope_and_constant():
@@ -63,7 +66,7 @@ def test_error_bars_a_class_and_model():
 def test_distributions_one_panel_a_record():
     p = np.random.default_rng(0).dirichlet(np.ones(61), 3)
     axes = drawn(plots.level_distributions(p, [2.2, 4.0, 6.8], p > 0.01, ["a", "b", "c"]))
-    assert [ax.get_title() for ax in axes] == ["a", "b", "c"]
+    assert [ax.get_title(loc="left") for ax in axes] == ["a", "b", "c"]
 
 
 def test_coverage_and_predictive_values():
