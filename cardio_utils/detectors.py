@@ -110,8 +110,8 @@ class Detector:
         return self
 
     def score(self, x, fs) -> Score:
-        """Score of one piece (n,) float32."""
-        raise NotImplementedError
+        """Score of one piece (n,) float32; a detector without one of its own gives one that has it by `adapted`."""
+        raise TypeError(f"{type(self).__name__} must know the recording first: adapted(trace, fs).score(x, fs)")
 
     def selected(self, time, value, duration):
         """Events among the candidates of a recording of `duration` s: their times and scores, all of them here."""

@@ -199,9 +199,7 @@ ax = plots.ablation(long, "index", "mae", "cells", **options)
 layers = {"hidden_layer_sizes": (32, 32), "alpha": 0.1}
 layers |= {"solver": "lbfgs", "max_iter": 2000, "random_state": seed}
 models |= {
-    "line with squares": make_pipeline(
-        PolynomialFeatures(2), StandardScaler(), RidgeCV(np.geomspace(1e-2, 1e2, 9))
-    ),
+    "line with squares": make_pipeline(PolynomialFeatures(2), StandardScaler(), RidgeCV(np.geomspace(1e-2, 1e2, 9))),
     "forest": RandomForestRegressor(200, random_state=seed),
     "network": TransformedTargetRegressor(
         make_pipeline(StandardScaler(), MLPRegressor(**layers)),

@@ -4,15 +4,14 @@ python -m pipeline.refresh                                           the chapter
 python -m pipeline.refresh --real source=mitdb profile=full only=07  pages of book/real; of book/full if simulated
 """
 
-import contextlib
 import json
-import os
 import re
 import shutil
 import sys
 
 import nbformat
 
+from cardio_utils.data.fetch import whole
 from pipeline import alone, chapters, pages, readme
 
 REAL = chapters.ROOT / "book" / "real"
@@ -78,14 +77,6 @@ def _copy_results(run, name):
     with whole(pages.RESULTS / results) as part:
         shutil.copy(run / results, part)
     return results
-
-
-@contextlib.contextmanager
-def whole(target):
-    """A hidden file beside `target` that takes its place when it is written; if it never is, the next run uses it."""
-    part = target.with_name(f".{target.name}.part")
-    yield part
-    os.replace(part, target)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""A new chapter from the template ``notebooks/template.py``, which runs and meets every rule as it stands.
+"""A new chapter from the template ``pipeline/template_chapter.py``, which runs and meets every rule as it stands.
 
 python -m pipeline.template 14_conduction "How fast does the wave run?"
 """
 
 import re
 import sys
+from pathlib import Path
 
 from pipeline import chapters
 
@@ -31,7 +32,7 @@ def write(name, title):
     if taken := [c.name for c in chapters.find() if c.name.partition("_")[0] == number]:
         raise SystemExit(f"There is a chapter {taken[0]} already: take another number.")
     target = chapters.NOTEBOOKS / f"{name}.py"
-    text = (chapters.NOTEBOOKS / "template.py").read_text()
+    text = Path(__file__).with_name("template_chapter.py").read_text()
     target.write_text(text.replace(NAME, name).replace("# # TITLE\n", f"# # {title.strip()}\n", 1))
     return target
 

@@ -137,7 +137,8 @@ def test_a_second_beat_in_the_window_is_left_out_of_errors():
 
 
 def test_files_of_both_kinds_give_what_the_array_gives(tmp_path):
-    h5py = pytest.importorskip("h5py")
+    import h5py
+
     x = np.stack([eap(12), iap(12)]).astype(np.float32)
     np.save(tmp_path / "own.npy", (1000 * x).astype(np.int16))
     with h5py.File(tmp_path / "own.h5", "w") as file:
@@ -169,8 +170,6 @@ def test_files_of_both_kinds_give_what_the_array_gives(tmp_path):
     ],
 )
 def test_files_that_are_not_what_they_should_be(tmp_path, name, content, options, message):
-    if name.endswith("h5"):
-        pytest.importorskip("h5py")
     path = tmp_path / name
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -183,7 +182,8 @@ def test_files_that_are_not_what_they_should_be(tmp_path, name, content, options
 def test_a_missing_file_and_one_that_contradicts_are_refused(tmp_path):
     with pytest.raises(ValueError, match="is no file"):
         channels.open_file(tmp_path / "none.npy", FS, "mV")
-    h5py = pytest.importorskip("h5py")
+    import h5py
+
     with h5py.File(tmp_path / "two.h5", "w") as file:
         file["a"], file["b"] = np.zeros((2, 2, 9000))
         file["a"].attrs.update(fs=1000.0, unit="uV")

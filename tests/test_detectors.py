@@ -4,13 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from cardio_utils import detectors, events  # noqa: E402
-from cardio_utils.data import mepp  # noqa: E402
-from cardio_utils.models.mepp import Autoencoder, BottleneckAutoencoder, EventNet, MiniUNet  # noqa: E402
-from cardio_utils.simulate.mepp import shape  # noqa: E402
+from cardio_utils import detectors, events
+from cardio_utils.data import mepp
+from cardio_utils.models.mepp import Autoencoder, BottleneckAutoencoder, EventNet, MiniUNet
+from cardio_utils.simulate.mepp import shape
 
 FS = 10_000.0
 SHAPE = shape(np.arange(200) / FS, 5e-4, 3.5e-3)
@@ -302,3 +301,8 @@ def test_damaged_or_foreign_weights_are_refused(tmp_path):
             detectors.load(tmp_path / f"{name}.pt")
     with pytest.raises(FileNotFoundError, match="chapter 13"):
         detectors.load(tmp_path / "none.pt")
+
+
+def test_what_must_know_the_recording_says_so():
+    with pytest.raises(TypeError, match="MatchedFilter must know the recording first"):
+        detectors.MatchedFilter(shape=SHAPE).score(np.zeros(10_000, np.float32), FS)

@@ -278,7 +278,8 @@ def test_what_cannot_be_seen_is_nan():
 
 
 def test_t_ends_are_about_those_of_neurokit():
-    neurokit = pytest.importorskip("neurokit2")
+    import neurokit2 as neurokit
+
     recording = made(regular(12), fs=500.0, noise=0.005)
     ours = ecg.delineate(recording.signal, 500.0, recording.samples)
     _, theirs = neurokit.ecg_delineate(recording.signal, recording.samples, sampling_rate=500, method="dwt")

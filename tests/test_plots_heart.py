@@ -222,7 +222,6 @@ def test_figures_draw_into_given_axes():
 
 @pytest.fixture(scope="module")
 def movie():
-    pytest.importorskip("plotly")
     return heart.beating_heart({"simulated": VM, "ours": VM - 4})
 
 
@@ -255,6 +254,5 @@ def test_a_movie_shows_the_potentials_of_its_times(movie):
 
 
 def test_a_name_cannot_break_out_of_the_page():
-    pytest.importorskip("plotly")
     html = heart.beating_heart({'</script><b title="': VM}, step=100, detail=12).html
     assert html.count("</script>") == 2 and 'alt="Transmembrane potential on the ventricles, &lt;/script&gt;' in html

@@ -18,9 +18,9 @@ def copy(tmp_path_factory):
     for name in ("pipeline", "book", "tests"):
         unneeded = shutil.ignore_patterns("__pycache__", "*.ipynb")
         shutil.copytree(chapters.ROOT / name, folder / name, ignore=unneeded)
-    for name in ("_config.yml", "pyproject.toml", "notebooks/template.py"):
-        (folder / name).parent.mkdir(exist_ok=True)
+    for name in ("_config.yml", "pyproject.toml"):
         shutil.copy(chapters.ROOT / name, folder / name)
+    (folder / "notebooks").mkdir()
     (folder / "cardio_utils").symlink_to(chapters.PACKAGE)
     made = python(folder, "pipeline.template", NAME, "A trial: does it run?")
     assert "_toc.yml" in made and "README.md" in made

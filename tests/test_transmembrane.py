@@ -142,7 +142,8 @@ def test_own_potentials_and_what_is_refused(cases, x, tmp_path):
 
 
 def test_own_record_without_a_lead(tmp_path):
-    wfdb = pytest.importorskip("wfdb")
+    import wfdb
+
     wfdb.wrsamp("short", 500, ["mV", "mV"], ["I", "II"], np.zeros((5000, 2)), fmt=["16", "16"], write_dir=str(tmp_path))
     with pytest.raises(ValueError, match="lacks the leads III, aVR"):
         tm.own_leads(tmp_path / "short.hea")

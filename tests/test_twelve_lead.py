@@ -71,7 +71,8 @@ def test_what_is_written_in_the_layout_of_ptbxl_is_read_back(tmp_path, fs):
 
 
 def test_wfdb_reads_what_we_write(tmp_path):
-    wfdb = pytest.importorskip("wfdb")
+    import wfdb
+
     twelve_lead.write(dataset(), tmp_path)
     record = wfdb.rdrecord(str(tmp_path / "records100/00000/00002_lr"))
     np.testing.assert_allclose(record.p_signal.T, leads(seed=1), atol=1e-9)
@@ -79,7 +80,8 @@ def test_wfdb_reads_what_we_write(tmp_path):
 
 
 def test_we_read_what_wfdb_writes_in_another_format(tmp_path):
-    wfdb = pytest.importorskip("wfdb")
+    import wfdb
+
     names = list(lead_algebra.TWELVE)
     x = np.round(leads() * 200) / 200
     wfdb.wrsamp(
