@@ -41,10 +41,11 @@ book: $(READY) ## execute what changed and render the book (12 min the first tim
 	@$(SNAKEMAKE)
 	@echo "The book is ready: open $(CURDIR)/_build/html/index.html"
 
-test: $(READY) ## unit tests, notebooks, results, the wheel alone in an empty folder (20 min)
-	@$(RUN) $(ALONE) rm -rf _build/test-results
+test: $(READY) ## unit tests, notebooks and their exercises, results, the wheel alone in an empty folder (20 min)
+	@$(RUN) $(ALONE) rm -rf _build/test-results _build/test-notebooks
 	$(RUN) $(ALONE) $(RUN) -m pytest -n $(CORES) tests --ignore tests/after_notebooks
-	CARDIO_QUIET=1 CARDIO_RESULTS=$(CURDIR)/_build/test-results OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(RUN) $(ALONE) $(NBVAL) notebooks
+	@$(RUN) -m pipeline.exercises _build/test-notebooks
+	CARDIO_QUIET=1 CARDIO_RESULTS=$(CURDIR)/_build/test-results OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(RUN) $(ALONE) $(NBVAL) _build/test-notebooks
 	$(RUN) $(ALONE) $(RUN) -m pytest tests/after_notebooks
 
 refresh: $(READY) ## bring executed notebooks and their results back into the checkout (seconds after make book)

@@ -1,5 +1,6 @@
 """Pages that are generated from what the chapters recorded: results, status, references."""
 
+import html
 import json
 import platform
 from collections import defaultdict
@@ -114,26 +115,30 @@ def _table(metrics):
     lines, listed = [], metrics
     if shared:
         arrows = {"higher": " ↑", "lower": " ↓", "": ""}
-        heads = [_words(q) + arrows[rows[columns[q][0]][q]["better"]] for q in shared]
+        heads = [words(q) + arrows[rows[columns[q][0]][q]["better"]] for q in shared]
         lines += ["| Model | " + " | ".join(heads) + " |", "|---|" + "---|" * len(shared)]
         lines += [
-            f"| {_words(model)} | " + " | ".join(_value(found.get(q)) for q in shared) + " |"
+            f"| {words(model)} | " + " | ".join(_value(found.get(q)) for q in shared) + " |"
             for model, found in rows.items()
             if set(found) & set(shared)
         ]
         listed = [(name, metric) for name, metric in metrics if name.partition("/")[2] not in shared]
     if listed:
         lines += [""] * bool(lines) + ["| Quantity | Value |", "|---|---|"]
-        lines += [f"| {_words(name)} | {_value(metric)} |" for name, metric in listed]
+        lines += [f"| {words(name)} | {_value(metric)} |" for name, metric in listed]
     return lines
 
 
-def _words(name):
-    return (
-        name.replace("/", ", ").replace("_", " ").replace("auroc", "AUROC").replace(" f1", " F1").replace("ppv", "PPV")
-    )
+def words(name):
+    """The name of a metric as words; a name may hold a file's, so that nothing in it is markup."""
+    name = html.escape(name, quote=False).replace("|", "\\|").replace("/", ", ").replace("_", " ")
+    return name.replace("auroc", "AUROC").replace(" f1", " F1").replace("ppv", "PPV")
 
 
 def _value(metric):
     """A number with its interval, on one line however narrow the page is."""
-    return "" if metric is None else format_number(metric["value"], metric["ci"], metric["unit"]).replace(" ", "\xa0")
+    return (
+        ""
+        if metric is None
+        else html.escape(format_number(metric["value"], metric["ci"], metric["unit"])).replace(" ", "\xa0")
+    )

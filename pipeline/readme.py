@@ -127,17 +127,22 @@ ENTRIES = {
 }
 
 
+def metrics(template):
+    """Names of the metrics in an entry's `number`."""
+    return re.findall(r"{(.+?)}", template)
+
+
 def headline(name, template):
     """The numbers of `template` from the committed run that says most: real before simulated, full before fast."""
-    wanted = re.findall(r"{(.+?)}", template)
+    wanted = metrics(template)
     files = [p for p in pages.RESULTS.glob(f"{name}.*.json") if not p.name.endswith(".run.json")]
     for path in sorted(files, key=lambda p: (".simulated." in p.name, p.name.endswith(".fast.json"), p.name)):
         content = json.loads(path.read_text())
-        metrics = {m["name"]: format_number(m["value"], None, m["unit"]) for m in content["metrics"]}
-        if set(wanted) <= set(metrics):
+        shown = {m["name"]: format_number(m["value"], None, m["unit"]) for m in content["metrics"]}
+        if set(wanted) <= set(shown):
             text = template
             for metric in wanted:
-                text = text.replace(f"{{{metric}}}", metrics[metric])
+                text = text.replace(f"{{{metric}}}", shown[metric])
             run = path.with_suffix(".run.json")
             size = f", {json.loads(run.read_text())['seconds'] / 60:.0f}-minute run" if run.is_file() else ""
             return f"{text} ({pages.SOURCES[content['source']]}{size})"

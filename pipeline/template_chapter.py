@@ -184,14 +184,50 @@ if recording:
 #
 # ## Exercises
 #
-# 1. Split by beats instead of by patients. Which model gains most?
-#    <details><summary>Solution</summary><code>evaluation.group_split(np.arange(len(patient)), (0.5, 0.2, 0.3))</code> treats each
-#    beat as its own patient. The model that can remember patients gains most.</details>
+# 1. Split by beats instead of by patients. How many patients are then on two sides, and what is such a test worth?
+#
+#    ```python
+#    mixed = evaluation.group_split(np.arange(len(patient)), ...)
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    mixed = evaluation.group_split(np.arange(len(patient)), (0.5, 0.2, 0.3), stratify=ventricular)
+#    both = set(patient[mixed[0]]) & set(patient[mixed[2]])
+#    print(len(both), "of", len(np.unique(patient)), "patients")
+#    check("split by beats, most patients of the test are known", len(both) > len(np.unique(patient[mixed[2]])) / 2)
+#    ```
+#
+#    Nearly all of them. Such a test asks for other beats of patients who are known, and not for new patients. A solution is run by
+#    the tests after all cells of the chapter, whose names it may use, and claims what it claims in `check`.
+#
+#    </details>
+#
 # 2. Choose the limit on the test patients. What is that number worth?
-#    <details><summary>Solution</summary>Nothing for a new patient: it is what looking at the answers brings.</details>
-# 3. Add earliness to the linear model's inputs.
-#    <details><summary>Solution</summary><code>np.column_stack([wave, np.nan_to_num(early, nan=np.nanmedian(early))])</code> in place of
-#    <code>wave</code>.</details>
+#
+#    ```python
+#    best = evaluation.choose_threshold(...)
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    best = evaluation.choose_threshold(ventricular[test], scores["network"][test])
+#    balanced = [np.mean([(scores["network"][test] >= t)[ventricular[test] == v].mean() if v
+#                         else (scores["network"][test] < t)[ventricular[test] == v].mean() for v in (0, 1)])
+#                for t in (limit, best)]
+#    print("balanced accuracy {:.3f} and {:.3f}".format(*balanced))
+#    check("looking at the answers never does harm", balanced[1] >= balanced[0] - 1e-9)
+#    ```
+#
+#    Nothing for a new patient: it is what looking at the answers brings.
+#
+#    </details>
+#
+# 3. What would add earliness to the linear model's inputs, and why must its median come from the fitting patients?
+#    <details><summary>Solution</summary>One more column. A first beat has no earlier one and gets the median instead; a median of all patients
+#    would tell the model something of the test.</details>
 #
 # ## References
 #

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import chapters, execute, pages, readme, refresh, render, repository, sweep
+from pipeline import chapters, execute, exercises, pages, readme, refresh, render, repository, sweep
 
 ROOT = chapters.ROOT
 SOURCE = """# %% [markdown]
@@ -210,6 +210,20 @@ def test_results_page_puts_models_in_rows_and_names_the_data(monkeypatch):
     assert "| Model | f1, V ↑ |" in page and "| ours, AUROC | 0.750" in page
 
 
+def test_a_metric_named_after_a_file_cannot_bring_markup_into_the_results_page(monkeypatch):
+    metric = {"name": "own/a|b<script>", "value": 1, "ci": None, "unit": "<b>", "better": ""}
+    content = {
+        "chapter": chapters.find()[0].name,
+        "source": "simulated",
+        "profile": "fast",
+        "seed": 0,
+        "metrics": [metric],
+    }
+    monkeypatch.setattr(pages, "recorded", lambda: [content])
+    page = pages.results()
+    assert "a\\|b&lt;script&gt;" in page and "<script>" not in page and "<b>" not in page
+
+
 def test_a_page_on_real_recordings_says_what_it_is_and_leads_from_where_it_lies():
     cell = nbformat.v4.new_markdown_cell("# T\n\n[a](../book/references.md#x) [b](06_other.ipynb)")
     run = {"chapter": "07_t", "title": "T", "parameters": {"source": "mitdb", "profile": "full"}}
@@ -295,3 +309,51 @@ def test_an_unknown_sweep_is_refused_with_the_known_ones(table):
     table.write_text("seed\n1\n")
     with pytest.raises(SystemExit, match=r"no sweep 02_other; there are: 01_tiny"):
         sweep.rows("02_other")
+
+
+EXERCISES = """## Exercises
+
+1. How much is missing?
+
+   ```python
+   missing = ...
+   ```
+
+   <details><summary>Solution</summary>
+
+   ```python
+   missing = 50 - answer
+   for name in ("a", "b"):
+       print(name)
+   ```
+
+   Eight. Then:
+
+   ```python
+   check("it is not much", missing < 10)
+   ```
+
+   </details>
+
+2. Why? <details><summary>Solution</summary>Nobody knows.</details>
+"""
+
+
+def test_solutions_are_the_folded_code_and_not_what_starts_the_reader_off():
+    (code,) = exercises.solutions([nbformat.v4.new_code_cell("1"), nbformat.v4.new_markdown_cell(EXERCISES)])
+    assert code.splitlines() == [
+        "missing = 50 - answer",
+        'for name in ("a", "b"):',
+        "    print(name)",
+        'check("it is not much", missing < 10)',
+    ]
+
+
+def test_solutions_stand_at_the_end_of_what_is_tested(tiny, tmp_path):
+    cells = [nbformat.v4.new_code_cell("answer = 42"), nbformat.v4.new_markdown_cell(EXERCISES)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tiny.notebook)
+    exercises.write(tmp_path / "new" / "folder")
+    tested = nbformat.read(tmp_path / "new" / "folder" / tiny.notebook.name, 4)
+    assert [c.cell_type for c in tested.cells] == ["code", "markdown", "code"]
+    assert tested.cells[-1].source.startswith("missing = 50 - answer")
+    assert tested.cells[-1].metadata.tags == ["nbval-ignore-output", "solution-1"]

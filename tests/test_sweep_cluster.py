@@ -1,6 +1,7 @@
 """Sweeps: of seeds, of text, and through the executor of a cluster, as far as one machine has one."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline import chapters, sweep
+from pipeline import chapters, readme, sweep
 
 ROOT = chapters.ROOT
 NAME = "99_tiny"
@@ -113,6 +114,24 @@ def test_a_metric_named_after_the_swept_text_is_one_metric(monkeypatch, tmp_path
     table = sweep.collect(NAME)
     assert table.name.tolist() == ["test/r", "test/r"]
     assert "| I+II+V3 | 1 (1 to 1) |" in sweep.summary(table, "leads").splitlines()
+
+
+def test_the_page_of_seeds_counts_the_values_outside_the_intervals_of_other_seeds(monkeypatch, tmp_path):
+    name = "06_healthy_or_irregular"
+    shown = readme.metrics(readme.ENTRIES[name].number)
+    monkeypatch.setattr(sweep, "BUILD", tmp_path / "sweeps")
+    monkeypatch.setattr(sweep, "BOOK", tmp_path / "book")
+    for seed, value in ((0, 0.5), (1, 0.55), (2, 0.7)):
+        run = sweep.folder(f"{name}.seeds", {"seed": seed})
+        run.mkdir(parents=True)
+        fields = {"value": value, "ci": [value - 0.1, value + 0.1], "unit": "", "better": "higher"}
+        metrics = [{"name": metric} | fields for metric in shown]
+        (run / f"{name}.simulated.fast.json").write_text(json.dumps({"metrics": metrics}))
+    sweep.main("seeds")
+    page = (tmp_path / "book" / "sweeps" / "seeds.md").read_text()
+    assert f"here {4 * len(shown)} times of {6 * len(shown)}." in page
+    assert page.count("| [06](../../notebooks/06_healthy_or_irregular.ipynb) |") == len(shown)
+    assert "| 0.550\xa0(0.450\xa0to\xa00.650) |" in page
 
 
 @installed("cluster_generic")

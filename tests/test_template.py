@@ -40,6 +40,13 @@ def test_its_chapter_meets_the_rules_of_all_chapters(copy):
     assert f"{rules.count('@chapter') + rules.count('@notebook')} passed" in shown
 
 
+def test_the_solutions_of_its_exercises_run(copy):
+    python(copy, "pipeline.exercises", "tested")
+    shown = python(copy, "pytest", "--nbval-lax", "--nbval-current-env", "-v", "-p", "no:cacheprovider", "tested")
+    code = (copy / "tested" / f"{NAME}.ipynb").read_text().count('"cell_type": "code"')
+    assert f"{code} passed" in shown
+
+
 def test_its_chapter_has_the_title_and_records_numbers(copy):
     assert "# # A trial: does it run?\n" in (copy / "notebooks" / f"{NAME}.py").read_text()
     results = (copy / "notebooks" / f"{NAME}.simulated.fast.json").read_text()
