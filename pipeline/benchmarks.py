@@ -1,6 +1,6 @@
 """Run the benchmarks, collect their numbers in ``book/results/benchmarks.json``, and make the page of them.
 
-python -m pipeline.benchmarks               all of them (`make bench`)
+python -m pipeline.benchmarks               all of them but `build` (`make bench`)
 python -m pipeline.benchmarks apd cells     these; of the others what was measured last stays
 python -m pipeline.benchmarks --collect     none: what lies in _build/benchmarks is collected
 """
@@ -67,6 +67,15 @@ RATIOS = {
 }
 """Of the ratios in a benchmark's report: what they are of, and the least that the chapters promise."""
 
+BUILDS = {
+    "installation": "`make env`, the installation",
+    "warm": "`make book` after it, nothing built",
+    "cold": "both, from an empty folder",
+    "no change": "`make book` again",
+    "one chapter changed": "`make book` after a change to one chapter",
+    "test": "`make test`",
+}
+
 
 def names():
     """All benchmarks, by file."""
@@ -115,7 +124,12 @@ def collect():
 
 def rows(name, report):
     """What was measured, the number with its unit, what was wanted, and whether that holds (None: nothing was)."""
-    if name == "pairs":
+    if name == "build":
+        seconds, wanted = report["seconds"], report["wanted"]
+        for step, words in BUILDS.items():
+            yield _at_most(words, seconds[step], "s", wanted.get(step))
+        yield "chapters executed again after one was changed", str(len(report["executed_again"])), "1", None
+    elif name == "pairs":
         yield _at_most("memory at most", report["peak_gb"], "GB", report["target_gb"])
     elif name == "cells":
         yield _at_least("NumPy, the same scheme", report["ratio"], report["target"])
@@ -142,7 +156,10 @@ def _at_least(what, ratio, wanted):
 
 
 def _at_most(what, value, unit, wanted):
-    return what, f"{value:.2f} {unit}", f"at most {wanted:g} {unit}", value <= wanted
+    digits = f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+    if wanted is None:
+        return what, f"{digits} {unit}", "", None
+    return what, f"{digits} {unit}", f"at most {wanted:,g} {unit}", value <= wanted
 
 
 def page(measured):
@@ -175,12 +192,12 @@ def page(measured):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help=f"out of {', '.join(names())}; default all")
+    parser.add_argument("names", nargs="*", help=f"out of {', '.join(names())}; default all but build")
     parser.add_argument("--collect", action="store_true", help="run none")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(names()):
         raise SystemExit(f"There is no benchmark {', '.join(sorted(unknown))}. There are: {', '.join(names())}.")
-    for name in [] if arguments.collect else arguments.names or names():
+    for name in [] if arguments.collect else arguments.names or [n for n in names() if n != "build"]:
         run(name)
     measured = collect()
     KEPT.write_text(json.dumps(measured, indent=1) + "\n")

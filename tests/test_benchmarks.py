@@ -39,4 +39,22 @@ def test_what_was_not_measured_again_keeps_its_date(place):
     text = benchmarks.page(measured)
     assert "| activation times by a SqueezeNet | 0.5 times | 1 times | **no** |" in text and "numpy 2.0." in text
     assert "| memory at most | 0.50 GB | at most 1 GB | yes |" in text and "Measured on 2026-01-02" in text
-    assert "Not measured yet: apd, cells," in text
+    assert "Not measured yet: apd, build, cells," in text
+
+
+def test_times_of_a_build_are_held_against_what_was_promised():
+    seconds = {
+        "installation": 100,
+        "warm": 600,
+        "cold": 700,
+        "no change": 12.5,
+        "one chapter changed": 60,
+        "test": 1200,
+    }
+    wanted = {"cold": 1200, "no change": 10, "test": 1500}
+    report = {"seconds": seconds, "wanted": wanted, "executed_again": ["00a_regression"]}
+    found = {what: (value, holds) for what, value, _, holds in benchmarks.rows("build", report)}
+    assert found["both, from an empty folder"] == ("700 s", True)
+    assert found["`make book` again"] == ("12.50 s", False)
+    assert found["`make env`, the installation"] == ("100 s", None)
+    assert found["chapters executed again after one was changed"] == ("1", None)
