@@ -82,29 +82,36 @@ def measure(models, data, rounds=3):
     return {work: {name: float(np.median(t)) for name, t in row.items()} for work, row in times.items()}
 
 
-def learn(count, epochs, seed=0):
-    """Name -> seconds an epoch, seconds a beat in inference, validation error and windows, after the same epochs."""
-    seen, about = rc.collections(lambda k: nea.clean(nea.load("pairs", seed=seed + k, duration=40.0)), 3)
-    part = rc.parts(seen.recording, about["preparation"], nea.TEST, share=0.4, seed=seed)
-    validation, copied = seen.at(part.validation), rc.stretched(seen.at(part.fitting), copies=1, seed=seed)
+def learn(count, epochs, seeds=(0, 1, 2)):
+    """Name -> seconds an epoch, seconds a beat in inference, validation error and windows, after the same epochs.
+
+    The windows are the same for all; a seed changes first weights and the order of the windows.
+    """
+    seen, about = rc.collections(lambda k: nea.clean(nea.load("pairs", seed=k, duration=40.0)), 3)
+    part = rc.parts(seen.recording, about["preparation"], nea.TEST, share=0.4)
+    validation, copied = seen.at(part.validation), rc.stretched(seen.at(part.fitting), copies=1)
     copied = copied.at(np.linspace(0, len(copied) - 1, count).astype(int))
     usual = rc.mean_waveform(copied).predict(copied.wave[:1])[0]
-    torch.manual_seed(seed)
-    networks = {"compact": rc.compact_network(usual, None, seed=seed), "originals": BUILD["originals"](equations=None)}
     recipes = {
         "compact": {"learning_rate": 3e-3, "batch_size": 16},
         "originals": {"learning_rate": 1e-3, "batch_size": 32},  # theirs
     }
     found = {}
-    for name, network in networks.items():
-        begin = time.process_time()
-        rc.train(network, copied, validation, weight=0.0, epochs=epochs, seed=seed, **recipes[name])
-        trained = time.process_time()
-        errors = rc.errors(rc.predict(network, validation.wave), validation)
+    for name, recipe in recipes.items():
+        mae, trained = [], 0.0
+        for seed in seeds:
+            torch.manual_seed(seed)
+            network = BUILD[name](equations=None) if name == "originals" else rc.compact_network(usual, None, seed=seed)
+            begin = time.process_time()
+            rc.train(network, copied, validation, weight=0.0, epochs=epochs, seed=seed, **recipe)
+            trained += time.process_time() - begin
+            errors = rc.errors(rc.predict(network, validation.wave), validation)
+            mae.append(float(errors.groupby("recording").mae.mean().mean()))
         found[name] = {
-            "seconds_per_epoch": (trained - begin) / epochs,
+            "seconds_per_epoch": trained / epochs / len(seeds),
             "seconds_per_beat": seconds("inference", network, torch.from_numpy(validation.wave), None),
-            "validation_mae": float(errors.groupby("recording").mae.mean().mean()),
+            "validation_mae": float(np.mean(mae)),
+            "validation_mae_of_seeds": mae,
             "windows": len(copied),
             "validation_recordings": len(set(validation.recording)),
         }
