@@ -64,12 +64,15 @@ def spectrogram(wave, fs, size=32, top=40.0, width=0.16):
     Raises
     ------
     ValueError
-        If `top` is above half of the sampling rate.
+        If `top` is above half of the sampling rate, or the window longer than the waves.
     """
     if top > fs / 2:
         raise ValueError(f"at {fs:g} Hz there is nothing above {fs / 2:g} Hz; top={top:g} is too high")
     wave = np.asarray(wave, float)
     n = max(8, round(2 * width * fs))
+    if n > 2 * wave.shape[-1]:
+        most = wave.shape[-1] / fs
+        raise ValueError(f"the window of {width:g} s is longer than the waves: choose a width of {most:g} s at most")
     points = 2 ** int(np.ceil(np.log2(max(n, size * fs / top))))
     transform = ShortTimeFFT(windows.gaussian(n, width * fs / 4), hop=1, fs=fs, mfft=points)
     power = np.abs(transform.stft(wave - wave.mean(-1, keepdims=True), p0=0, p1=wave.shape[-1])) ** 2

@@ -54,6 +54,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from cardio_utils import action_potential, plots
 from cardio_utils.agreement import mean_over_groups
+from cardio_utils.data import fetch
 from cardio_utils.notebook import check, record, setup, versions
 from cardio_utils.simulate import cells
 
@@ -349,7 +350,7 @@ ax = plots.against_truth(truth[beating], said, how="predicted")
 
 # %%
 if recording:
-    own = pd.read_csv(recording)
+    own = fetch.read_csv(recording)
     own_x, own_y = own.iloc[:, :-1], own.iloc[:, -1]
     predicted = pd.DataFrame({name: held_out(m, own_x, own_y) for name, m in everything.items()})
     print(predicted.sub(own_y, axis=0).abs().mean().to_string())
@@ -366,21 +367,140 @@ if recording:
 #
 # ## Exercises
 #
-# 1. What is the error of the line if the factors are not put into logarithms? <details><summary>Solution</summary>
-#    <code>held_out(LinearRegression(), np.exp(x_fit), y_fit)</code>: about the same here, since factors from 0.7 to 1.5 are nearly
-#    straight in the logarithm. It grows with the spread.</details>
-# 2. Add a column that is a copy of Kr with a little noise. What happens to the coefficients of the line, and to its error?
-#    <details><summary>Solution</summary>The error stays, the coefficient of Kr is shared out between the two columns in a way that
-#    the noise decides. Coefficients of correlated columns must not be read one by one.</details>
+# 1. What is the error of the line if the factors are not put into logarithms?
+#
+#    ```python
+#    raw = y_fit - held_out(LinearRegression(), np.exp(x_fit))
+#    worse = ...
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    raw = y_fit - held_out(LinearRegression(), np.exp(x_fit))
+#    worse = mae(raw) - mae(missed["line"])
+#    print(f"without logarithms {mae(raw)} ms, more than with them by {worse} ms")
+#    check("the line is better on logarithms", worse.low > 0)
+#    ```
+#
+#    Its error is larger by several ms. What counts for a cell is by how many per cent a current changes, not by how much of the
+#    published one: from 0.5 to 0.6 is a larger step than from 1.4 to 1.5. In the logarithm the duration is closer to a straight line.
+#
+#    </details>
+#
+# 2. Add a column that is a copy of Kr with a little noise, and fit the line. What happens to the coefficients, and to the error?
+#
+#    ```python
+#    noise = np.random.default_rng(seed).standard_normal(len(x_fit))
+#    twice = x_fit.assign(copy=x_fit["Kr"] + 0.02 * noise)
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    shared = []
+#    for draw in range(20):
+#        noise = np.random.default_rng((seed, draw)).standard_normal(len(x_fit))
+#        twice = x_fit.assign(copy=x_fit["Kr"] + 0.02 * noise)
+#        shared.append(LinearRegression().fit(twice, y_fit).coef_[[twice.columns.get_loc("Kr"), -1]])
+#    shared = pd.DataFrame(shared, columns=["Kr", "copy"])
+#    shared["sum"] = shared["Kr"] + shared["copy"]
+#    print(shared.describe().loc[["min", "max"]].round(0), f"\nKr alone: {slope['Kr']:.0f}")
+#    with_copy, without = mae(y_fit - held_out(LinearRegression(), twice)), mae(missed["line"])
+#    print(f"error {with_copy} ms with a copy, {without} ms without")
+#    check("the sum of both coefficients stays", (shared["sum"] / slope["Kr"]).between(0.9, 1.1).all())
+#    check("one by one they depend on the noise", shared["Kr"].std() > 10 * shared["sum"].std())
+#    check("the error changes by less than a tenth", abs(with_copy.value - without.value) < 0.1 * without.value)
+#    ```
+#
+#    The error stays. The coefficient of Kr is shared out between the two columns in a way that the noise decides; only the sum is
+#    known. Coefficients of correlated columns must not be read one by one.
+#
+#    </details>
+#
 # 3. Repeat the look-up of the second section with five neighbours. Why does the gap between the two splits shrink?
-#    <details><summary>Solution</summary>Two of the five are twins at most; the other three are strangers and pull the answer away, so the
-#    split by beats loses its unfair advantage.</details>
-# 4. Fit the network without scaling what goes out (<code>models["network"].regressor</code> alone). What does it cost?
-#    <details><summary>Solution</summary>Its error about doubles, and the optimiser complains that it has not arrived: first weights are made for
-#    answers of size one, and 700 ms is far away.</details>
-# 5. Let the forest learn the *residuals* of the line with squares and add both. Does it help?
-#    <details><summary>Solution</summary>Not on these cells: what is left after the squares is too small and too irregular for 300
-#    cells. Cross-validation shows it; guessing does not.</details>
+#
+#    ```python
+#    five = KNeighborsRegressor(5)
+#    by_five = {}
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    five, by_five = KNeighborsRegressor(5), {}
+#    table, answer = np.repeat(x.to_numpy(), 3, axis=0), by_beat.ravel()
+#    for name, unit in (("beats", np.arange(len(table))), ("cells", cell)):
+#        chosen = train_test_split(np.unique(unit), test_size=0.25, random_state=seed)[1]
+#        test = np.isin(unit, chosen)
+#        five.fit(table[~test], answer[~test])
+#        by_five[name] = np.abs(five.predict(table[test]) - answer[test]).mean()
+#    gap_of_one = error["cells"].mean() - error["beats"].mean()
+#    gap_of_five = by_five["cells"] - by_five["beats"]
+#    print(by_five, f"gap {gap_of_five:.0f} ms, with one neighbour {gap_of_one:.0f} ms")
+#    check("with five neighbours the gap is less than half as wide", gap_of_five < gap_of_one / 2)
+#    ```
+#
+#    At most two of the five are twins. The other three or more belong to other cells and pull the answer away, so that the split by
+#    beats loses much of its unfair advantage. It still flatters.
+#
+#    </details>
+#
+# 4. Fit the network without scaling what goes out. What does it cost, and can a larger penalty `alpha` repair it?
+#
+#    ```python
+#    unscaled = models["network"].regressor
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    from sklearn.base import clone
+#
+#    unscaled = models["network"].regressor
+#    heavier = clone(unscaled).set_params(mlpregressor__alpha=0.1 * y_fit.var())
+#    for name, network in {"unscaled": unscaled, "unscaled, heavier penalty": heavier}.items():
+#        missed[name] = y_fit - held_out(network)
+#        print(name, mae(missed[name]), "ms; scaled", mae(missed["network"]), "ms")
+#    cost = mae(missed["unscaled"]) - mae(missed["network"])
+#    repaired = mae(missed["unscaled"]) - mae(missed["unscaled, heavier penalty"])
+#    check("without scaling the network is worse", cost.low > 0)
+#    check("a heavier penalty takes much of that back", repaired.value > cost.value / 2)
+#    ```
+#
+#    Its error about doubles. The penalty on large weights is set against the squared error, and in ms that is some thousand times
+#    larger than in standard deviations: the same `alpha` is next to none, and the network learns its cells by heart. Multiplied by the
+#    variance of the answers, the penalty brings most of it back. With scalers one need not think of it.
+#
+#    </details>
+#
+# 5. Let a forest learn the *residuals* of the line with squares and add both. Does it help?
+#
+#    ```python
+#    squares, small = models["line with squares"], RandomForestRegressor(100, random_state=seed)
+#    left = y_fit - held_out(squares)
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    squares, small = clone(models["line with squares"]), RandomForestRegressor(100, random_state=seed)
+#    together = y_fit.copy()
+#    for own, rest in folds.split(x_fit):
+#        own_x, own_y, rest_x = x_fit.iloc[own], y_fit.iloc[own], x_fit.iloc[rest]
+#        left = own_y - cross_val_predict(squares, own_x, own_y, cv=5)
+#        squares.fit(own_x, own_y)
+#        small.fit(own_x, left)
+#        together.iloc[rest] = squares.predict(rest_x) + small.predict(rest_x)
+#    gain = mae(missed["line with squares"]) - mae(y_fit - together)
+#    print(f"the forest gains {gain} ms")
+#    check("the forest gains less than 1 ms", gain.value < 1)
+#    ```
+#
+#    There is no clear difference: what is left after the squares is too small and too irregular for a forest and 300 cells. The forest
+#    must learn from *held-out* residuals of its own training cells, since those of a fitted model are too small.
+#
+#    </details>
 #
 # ## References
 #

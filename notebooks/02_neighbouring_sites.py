@@ -454,21 +454,117 @@ if recording:
 #
 # ## Exercises
 #
-# 1. Draw the delay against the *signed* distance along the direction of the wave. What is the slope?
-#    <details><summary>Solution</summary>The slowness. With <code>a = np.radians(wave[name].direction)</code>, project
-#    <code>place[own] @ [np.cos(a), np.sin(a)]</code> and fit a line to <code>activation[own]</code>: its slope is 1 / speed (in
-#    ms/mm).</details>
-# 2. How many pairs does a wave of 20 cm/s need for an interval of 1 cm/s?
-#    <details><summary>Solution</summary>The question counts the wrong thing: sites, not pairs. Load <code>n_sites=36</code> and
-#    compare the intervals; a wider grid helps as much as more sites on it do.</details>
+# 1. Draw the activation against the *signed* distance along the direction of the wave. What is the slope?
+#
+#    ```python
+#    angle = np.radians(wave["sim1"].direction)
+#    along = place[...] @ [np.cos(angle), np.sin(angle)]
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    slope = {}
+#    for name, each in wave.items():
+#        own, angle = data.recording.values == name, np.radians(each.direction)
+#        own &= np.isfinite(activation)
+#        along = place[own] @ [np.cos(angle), np.sin(angle)]
+#        slope[name] = np.polyfit(along, activation[own], 1)[0]
+#        print(f"{name}: {slope[name]:.2f} ms/mm, one over the speed of the plane {1 / each.speed:.2f} ms/mm")
+#    check("the slope is one over the speed", all(np.isclose(slope[k] * wave[k].speed, 1) for k in wave))
+#    ```
+#
+#    The slowness, in ms/mm. A plot of `activation[own]` against `along` shows the sites about that line: what lies off it, some tenths of a
+#    ms, is what each sensor and cell add of their own.
+#
+#    </details>
+#
+# 2. How many sites does a wave of 20 cm/s need for an interval of 1 cm/s? Simulate activation times on grids, with the residual that the
+#    plane has left above. Is it better to put more sites on the same area, or the same sites on a larger one?
+#
+#    ```python
+#    noise = np.mean([w.residual for w in wave.values()])  # ms
+#    grid = 0.2 * np.stack(np.meshgrid(np.arange(4), np.arange(4)), axis=-1).reshape(-1, 2)  # mm
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    noise = np.mean([w.residual for w in wave.values()])
+#
+#
+#    def interval_width(side, pitch, draws=300):
+#        grid = pitch * np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1).reshape(-1, 2)
+#        rng, exact = np.random.default_rng(seed), grid @ [np.cos(0.5), np.sin(0.5)] / 0.2
+#        times = exact + noise * rng.standard_normal((draws, side**2))
+#        return np.ptp(np.quantile([100 * sites.plane_wave(grid, t).speed for t in times], [0.025, 0.975]))
+#
+#
+#    for side in (3, 4, 5, 6, 8):
+#        print(f"{side**2} sites: 0.2 mm apart {interval_width(side, 0.2):.1f} cm/s, "
+#              f"on the same area {interval_width(side, 0.6 / (side - 1)):.1f} cm/s")
+#    wider, denser = interval_width(4, 0.4), interval_width(8, 0.6 / 7)
+#    print(f"16 sites 0.4 mm apart: {wider:.1f} cm/s")
+#    check("twice the distance about halves the interval", 0.4 < wider / interval_width(4, 0.2) < 0.6)
+#    check("and is worth more than four times as many sites on the same area", wider < denser)
+#    ```
+#
+#    Some fifty sites 0.2 mm apart, or half as many 0.4 mm apart: the width of the grid counts more than the number of sites on it. Pairs
+#    should not be counted at all. Sixteen sites have 120 pairs, and still sixteen activation times.
+#
+#    </details>
+#
 # 3. Assume 50 or 200 mV inside the cell in place of 100. What happens to the time constants?
-#    <details><summary>Solution</summary>Call <code>sites.resealing(..., span=50.0)</code>: tau changes by about the ratio of
-#    amplitude to span, a few per cent. The amplitudes are small, so a wrong span hurts little; an infinite one is the plain
-#    exponential.</details>
-# 4. Would a label from the mean of the <em>four nearest</em> sites be better than one from all fifteen?
-#    <details><summary>Solution</summary>Average <code>measured.apd</code> over the sites of one step. Nearness lowers the part of
-#    the error that the gradient makes, number the part that each cell makes of its own; four already remove three quarters of
-#    the latter.</details>
+#
+#    ```python
+#    taus = [sites.resealing(*row, span=50.0).tau for row in rows]
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    spans = (50.0, 100.0, 200.0)
+#    tau = {span: np.array([sites.resealing(*row, span=span).tau for row in rows]) for span in spans}
+#    for span in (50.0, 200.0):
+#        change = 100 * (tau[span] / tau[100.0] - 1)
+#        print(f"{span:.0f} mV: {change.min():.1f} to {change.max():.1f} %, mean {change.mean():.1f} %")
+#        check(f"with {span:.0f} mV no time constant changes by more than 15 %", abs(change).max() < 15)
+#    check("with 50 mV all are shorter", (tau[50.0] < tau[100.0]).all())
+#    check("with 200 mV all are longer", (tau[200.0] > tau[100.0]).all())
+#    ```
+#
+#    They change by about the ratio of amplitude to span, a few per cent. The amplitudes at the electrodes are small, so a wrong span hurts
+#    little; an infinite one is the plain exponential.
+#
+#    </details>
+#
+# 4. Would a label from the mean of the *four nearest* sites be better than one from a single neighbour, or from all fifteen?
+#
+#    ```python
+#    apd90_of = measured.apd.sel(sensor="nea", level=90).values  # (site, beat)
+#    near = np.argsort(..., kind="stable")
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    apd90_of, miss = measured.apd.sel(sensor="nea", level=90).values, {1: [], 4: [], 15: []}
+#    for k in site:
+#        same = np.flatnonzero((data.recording.values == data.recording.values[k]) & (site != k))
+#        same = same[np.argsort(np.hypot(*(place[same] - place[k]).T), kind="stable")]
+#        for number, of_site in miss.items():
+#            guess = np.nanmean(apd90_of[same[:number]], axis=0)
+#            of_site.append(np.nanmean(abs(guess - apd90_of[k])))
+#    miss = {number: agreement.mean_over_groups(each, site) for number, each in miss.items()}
+#    print(*(f"{number} sites: APD90 off by {each} ms" for number, each in miss.items()), sep="\n")
+#    check("four are better than one", (miss[1] - miss[4]).low > 0)
+#    check("and not worse than all", miss[4].value < miss[15].value)
+#    ```
+#
+#    Yes. Nearness lowers the part of the error that the gradient makes, number the part that each cell makes of its own; of the variance of
+#    the latter in the label, four already remove three quarters.
+#
+#    </details>
 #
 # ## References
 #

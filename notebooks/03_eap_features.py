@@ -418,20 +418,88 @@ if recording:
 #
 # ## Exercises
 #
-# 1. Predict without `td`, then without `dr` and `ir` as well. What is left, and from where?
-#    <details><summary>Solution</summary>Call <code>regression.crossfit(regression.boosting, x.drop(columns="td"), y, group,
-#    folds)</code>. Something is left without <code>td</code>, for <code>dr</code> divides by the time to the dip and gives
-#    it away. Without that, too, the trees do little better than the training mean, or worse: they know
-#    recordings by their spikes, and these are new.</details>
-# 2. Choose the model by the smallest number of the list of errors instead of `best inside`. Why may its number not be
-#    reported?
-#    <details><summary>Solution</summary>It is the smallest of several test errors, and smaller by chance alone: with
-#    equally good models the smallest of ten lies clearly below their mean.</details>
-# 3. Add the column `onset_time` to the features, the time of the spike in its window. Why is that cheating, whatever the
-#    error does?
-#    <details><summary>Solution</summary>The windows are centred on the maximum of the iAP, so
-#    <code>onset_time</code> tells how long the inside took to its peak, and APD10 gains by it. Without the inside
-#    nobody knows.</details>
+# 1. Predict without `td`, then without `dr` and `ir` as well. What is left for new recordings, what for beats at random, and from where?
+#
+#    ```python
+#    without = x.drop(columns=["td", ...])
+#    guess = regression.crossfit(models["boosting"], without, y, group, folds).prediction
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    left_out = {"loss": [], "td": ["td"], "td, dr, ir": ["td", "dr", "ir"]}
+#    both, kept = {"held out": folds, "at random": random_folds}, {}
+#    for parted, which in both.items():
+#        for name, columns in left_out.items():
+#            guess = regression.crossfit(models["boosting"], x.drop(columns=columns), y, group, which).prediction
+#            kept[parted, name] = mean_over_groups(np.abs(y - guess).mean(axis=1), group)
+#            print(f"{parted}, without {name}: {kept[parted, name]} ms")
+#    print(f"training mean: {mae['training mean']} ms")
+#    blind = kept["held out", "td, dr, ir"]
+#    check("without td the trees lose", (kept["held out", "td"] - kept["held out", "loss"]).value > 0)
+#    check("without dr and ir, too, the mean is as good", (blind - mae["training mean"]).high > 0)
+#    check("for beats at random they are still off by less than half as much",
+#          kept["at random", "td, dr, ir"].value < blind.value / 2)
+#    ```
+#
+#    A little is left without `td`, for `dr` divides by the time to the dip and gives it away. Without that, too, the trees do no better
+#    than the training mean, or worse. For beats at random they still seem good: they know recordings by their spikes, which helps with
+#    old recordings only.
+#
+#    </details>
+#
+# 2. Choose the model by the smallest number of the list of errors instead of `best inside`. Why may its number not be reported? Try it:
+#    choose on a random half of the recordings, and read the other half.
+#
+#    ```python
+#    by_recording = pd.DataFrame({name: error.mean(axis=1) for name, error in errors.items()}).groupby(group).mean()
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    tried = {name: error.mean(axis=1) for name, error in errors.items() if name != "best inside"}
+#    by_recording = pd.DataFrame(tried).groupby(group).mean()
+#    drawn, told, true = np.random.default_rng(seed), [], []
+#    for _ in range(500):
+#        order = drawn.permutation(len(by_recording))
+#        half = [by_recording.iloc[part].mean() for part in np.array_split(order, 2)]
+#        for here, there in (half, half[::-1]):
+#            told.append(here.min())
+#            true.append(there[here.idxmin()])
+#    print(f"chosen by the smallest number: {np.mean(told):.1f} ms, on the other half {np.mean(true):.1f} ms")
+#    check("the smallest number promises more than its model keeps", np.mean(told) < np.mean(true))
+#    ```
+#
+#    The smallest of several test errors is smaller by chance, too: on recordings that had no say in the choice the chosen model does
+#    worse. With more models tried, chance has more to choose from.
+#
+#    </details>
+#
+# 3. Add the column `onset_time` to the features, the time of the spike in its window. Why is that cheating, whatever the error does?
+#
+#    ```python
+#    more = x.assign(onset_time=table["onset_time"])
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    more, make = x.assign(onset_time=table["onset_time"]), partial(regression.line_and_boosting, **settings)
+#    honest, cheating = (np.abs(y - regression.crossfit(make, z, y, group, folds).prediction) for z in (x, more))
+#    gain = {}
+#    for level in (10, 30, 50, 90):
+#        k = ap.LEVELS.index(level)
+#        gain[level] = mean_over_groups(honest[:, k], group) - mean_over_groups(cheating[:, k], group)
+#        print(f"APD{level}: the error falls by {gain[level]} ms")
+#    check("APD10 gains, and more than APD90", max(0, gain[90].value) < gain[10].value)
+#    ```
+#
+#    The windows are centred on the maximum of the iAP, so `onset_time` tells how long the inside took to its peak, and APD10 gains by
+#    it. Later levels gain nothing. Who has no trace from inside does not know where that maximum is.
+#
+#    </details>
 #
 # ## References
 #

@@ -371,18 +371,121 @@ if recording:
 #
 # ## Exercises
 #
-# 1. Leave out `synthetic_rhythms` (let `boosters` use the recorded beats only). Which class loses most?
-#    <details><summary>Solution</summary>S: without the made rhythms the boosters know the prematurity of the few training
-#    patients who have S beats, and nothing of fibrillation.</details>
-# 2. Set `tau` to 1 in `train_network`. What happens to sensitivity and positive predictivity of F, and why do they move in
-#    opposite directions?
-#    <details><summary>Solution</summary>A larger tau acts as if the classes were equally frequent
-#    ([Menon 2021](../book/references.md#menon2021)): more beats are called F, more of the true ones among them, and more
-#    wrong ones.</details>
-# 3. Draw the reliability diagram for the S beats alone. Is the network as sure as it should be there?
-#    <details><summary>Solution</summary>Pass the probability of S and <code>true == "S"</code> to
-#    <code>evaluation.calibration</code>. Classes that were given more weight than they have are stated too
-#    often.</details>
+# 1. Leave out `synthetic_rhythms`: train a booster on the recorded beats only. Which class loses most, and which gains?
+#
+#    ```python
+#    own_rows = train[np.isin(label[train], learnt)]
+#    weight = beat_features.balanced_weights(label[own_rows], patient[own_rows], ..., shares)
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    own_rows = train[np.isin(label[train], learnt)]
+#    origin = np.full(len(own_rows), "recorded")
+#    weight = beat_features.balanced_weights(label[own_rows], patient[own_rows], origin, shares)
+#    alone = XGBClassifier(random_state=seed, **trees)
+#    alone.fit(features.iloc[own_rows], [learnt.index(c) for c in label[own_rows]], sample_weight=weight)
+#    said_alone = np.array(learnt)[alone.predict(features.iloc[test])]
+#    table = {
+#        name: evaluation.class_table(true, words, groups, list("NSVF"))[["sensitivity", "ppv"]].map(float)
+#        for name, words in {"with": said[seed], "without": said_alone}.items()
+#    }
+#    print(pd.concat(table, axis=1).round(2).to_string())
+#    fewer_s = table["without"].sensitivity["S"] < table["with"].sensitivity["S"]
+#    check("without the made rhythms fewer S beats are found", bool(fewer_s))
+#    ```
+#
+#    S loses most: without the made rhythms a booster knows the premature beats of a few training patients only, and
+#    misses more of them in new ones. F gains: the made rhythms hold none, and with them more of the F beats are called
+#    something else.
+#
+#    </details>
+#
+# 2. The loss of `train_network` shifts logits by `tau` times the logarithm of each class's share, with `tau` 0.3. The
+#    same can be done after training ([Menon 2021](../book/references.md#menon2021)). What happens to sensitivity and
+#    positive predictivity of F when `tau` becomes 1 or 2, and why do they move in opposite directions?
+#
+#    ```python
+#    logits = training.predict(seer, (millivolts[test], rhythm[test]))
+#    share = np.bincount(target[rows], minlength=5).clip(1) / len(rows)
+#    shifted = logits - ... * np.log(share)
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    logits = training.predict(seer, (millivolts[test], rhythm[test]))
+#    share = np.bincount(target[rows], minlength=5).clip(1) / len(rows)
+#    shift = {}
+#    for tau in (0.3, 1.0, 2.0):
+#        words = np.array(CLASSES)[(logits - (tau - 0.3) * np.log(share)).argmax(1)]
+#        shift[tau] = {m: evaluation.score(m, true, words, CLASSES) for m in ("sensitivity/F", "ppv/F")}
+#        shift[tau]["share called N"] = (words == "N").mean()
+#    shift = pd.DataFrame(shift).T
+#    print(shift.round(2).to_string())
+#    fewer = shift["share called N"].is_monotonic_decreasing
+#    check("the larger tau, the fewer beats are called N", fewer)
+#    check("more of the F beats are found", shift["sensitivity/F"][2.0] > shift["sensitivity/F"][0.3])
+#    check("and most of what is called F is wrong", shift["ppv/F"][2.0] < 0.5)
+#    ```
+#
+#    A larger `tau` acts as if the classes were equally frequent, or, above 1, as if the rare ones were the frequent
+#    ones. More beats are called F, more of the true ones among them, and more wrong ones. N has so many beats that a
+#    few per cent of them outnumber all F beats.
+#
+#    </details>
+#
+# 3. Draw the reliability of the probability of S alone. Are the boosters as sure as they should be there?
+#
+#    ```python
+#    of_s = softmax(scores[seed], axis=1)[:, learnt.index("S")]
+#    diagram = evaluation.calibration(of_s, ..., groups)
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    of_s = softmax(scores[seed], axis=1)[:, learnt.index("S")]
+#    diagram = evaluation.calibration(of_s, true == "S", groups)
+#    ax = plots.reliability({"S": diagram})
+#    print(diagram[["predicted", "observed", "n"]].round(2).to_string())
+#    print(f"stated on average {of_s.mean():.3f}, true {(true == 'S').mean():.3f}")
+#    check("S is stated more often than it occurs", bool(of_s.mean() > (true == "S").mean()))
+#    ```
+#
+#    Where they say 0.8 or more they are about right. Beats to which they give 0.1 to 0.3 are S less often than that: S
+#    got more than a quarter of the weight in training and is 4 % of the test beats. The bins in between hold a handful
+#    of beats each and say little.
+#
+#    </details>
+#
+# 4. The sensitivity to Q has an interval from nearly nothing to nearly all. Count the patients that have Q beats, and
+#    say where the ends of that interval come from.
+#
+#    ```python
+#    is_q = label == "Q"
+#    np.unique(patient[test][is_q[test]])
+#    ```
+#
+#    <details><summary>Solution</summary>
+#
+#    ```python
+#    is_q = label == "Q"
+#    holders = {name: np.unique(patient[part][is_q[part]]) for name, part in (("train", train), ("test", test))}
+#    print({name: len(found) for name, found in holders.items()})
+#    own_share = evaluation.by_group("sensitivity/Q", true, said[seed], groups, classes=CLASSES).dropna()
+#    interval = evaluation.bootstrap("sensitivity/Q", true, said[seed], groups, classes=CLASSES)
+#    print(own_share.round(2).to_dict(), interval)
+#    check("few test patients have Q beats", len(holders["test"]) <= 3)
+#    check("no end lies beyond a patient", own_share.min() <= interval.low and interval.high <= own_share.max())
+#    ```
+#
+#    Two. In one of them almost all Q beats are missed, in the other almost all are found. Resamples of patients often
+#    hold only one of the two, so the ends of the interval are these two patients. The honest reading is that the
+#    sensitivity to Q is unknown, whatever the number of beats.
+#
+#    </details>
 #
 # ## References
 #

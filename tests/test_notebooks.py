@@ -8,7 +8,7 @@ import nbformat
 import pytest
 import yaml
 
-from pipeline import chapters, execute, pages, render, repository
+from pipeline import chapters, execute, exercises, pages, render, repository
 
 CHAPTERS = chapters.find()
 REAL = sorted((chapters.ROOT / "book").glob("*/*.ipynb"))
@@ -107,8 +107,23 @@ def test_the_rhythm_of_a_chapter(chapter):
     assert max(len(c.splitlines()) for c in code) <= 25
     for needed in ("You will do:", "You will learn:", "You need:", "## Summary", "## Exercises", "## References"):
         assert needed in text
-    assert text.count("<details>") >= 3, "three exercises with folded solutions"
     assert sum(c.count("check(") for c in code) >= 5
+
+
+@chapter
+def test_exercises_have_a_start_and_a_solution_that_runs(chapter):
+    (cell,) = (c for c in chapter.cells if c.cell_type == "markdown" and "## Exercises" in c.source)
+    text = cell.source.partition("## Exercises")[2]
+    found, folded = exercises.solutions(chapter.cells), text.count("<details>")
+    assert 3 <= folded <= 5
+    assert folded - 1 <= len(found) <= folded, "one may be a matter of thought, the others are computed"
+    starts = len(re.findall("```python", re.sub("<details>.*?</details>", "", text, flags=re.DOTALL)))
+    assert starts == len(found), "each exercise that is computed begins with a line or two"
+    for code in found:
+        ast.parse(code)
+        assert len(code.splitlines()) <= 20
+        assert "record(" not in code, f"what a reader tries is no result:\n{code}"
+    assert sum(code.count("check(") for code in found) >= 2
 
 
 @chapter

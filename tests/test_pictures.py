@@ -46,3 +46,6 @@ def test_impossible_pictures_are_refused():
         gramian_field(np.ones(20))
     with pytest.raises(ValueError, match="too high"):
         spectrogram(np.ones(200), 60.0)
+    spectrogram(np.ones(200), 125.0, width=1.6)
+    with pytest.raises(ValueError, match=r"window of 2 s is longer than the waves: choose a width of 1\.6 s at most"):
+        spectrogram(np.ones(200), 125.0, width=2.0)
