@@ -180,7 +180,9 @@ ax = plots.split_errors(error_table())
 # were published and on new hearts, on twelve leads that are each scaled to their own range: the **SqueezeNet** of the authors
 # of the set, with 486,657 weights, and a classroom solution of **convolutions and LSTM**, which takes leads for steps in time.
 # They are trained for as many epochs as ours, not for the hundreds of the original runs; and ours twice more for new hearts,
-# from other first weights.
+# from other first weights. Nothing normalises the layers of the SqueezeNet, and where its last ReLU is zero for all cases, no
+# gradient comes back: it then ends at the mean map. A published network that did is given other first weights, up to twice, and
+# the number of tries is recorded.
 #
 # All are trained by `training.fit`: the learning rate rises and falls once, training stops when the
 # validation error has not improved for a while, and the best epoch is kept. The long runs also write a checkpoint after each
@@ -213,10 +215,15 @@ for kind in parts:
 # %% tags=["nbval-ignore-output"] mystnb={"image": {"alt": "Mean absolute error of all models under the three splits, with intervals over hearts; our network is below ridge under each of them."}}
 published = {} if fast else {"SqueezeNet": SqueezeNet1d, "convolutions and LSTM": ConvLSTM}
 scaled = activation.unit_leads(x)
-for name, network in published.items():
-    for kind in ("random", "heart"):
-        torch.manual_seed(seed)
-        judge(kind, name, train(kind, network(), scaled)[1])
+for name, kind in [(name, kind) for name in published for kind in ("random", "heart")]:
+    constant = np.abs(y[parts[kind].validation] - y[parts[kind].train].mean(0)).mean()
+    for tries in (1, 2, 3):
+        torch.manual_seed(seed + tries - 1)
+        fit, predicted = train(kind, published[name](), scaled, seed + tries - 1)
+        if fit.history["metric"].min() < constant / 2:
+            break
+    judge(kind, name, predicted)
+    record(f"{kind}/{name.replace(' ', '_')}/tries", tries, tolerance=2)
 for k in () if fast else (1, 2):
     found = train("heart", ours("heart", seed + k), x, seed + k)[1][:, 1]
     value = activation.assess(y[parts["heart"].test], found, places, heart[parts["heart"].test])["mae"]
