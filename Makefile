@@ -59,6 +59,13 @@ real: $(READY) ## run chapters on real recordings into book/real: make real SOUR
 bench: $(READY) ## speed and memory as ratios against named peers, into book/benchmarks.md (25 min)
 	@$(RUN) -m pipeline.benchmarks
 
+try: $(READY) ## one chapter from its source to its tests: make try ONLY=14 (3 min)
+	@$(SNAKEMAKE) --config only=$(ONLY)
+	@$(RUN) -m pipeline.refresh --only $(ONLY)
+	@$(RUN) -m pytest -q tests/test_notebooks.py -k "$(ONLY)_ or table_of_contents or bibliography"
+	@$(RUN) -m pipeline.exercises _build/test-notebooks
+	CARDIO_QUIET=1 OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(NBVAL) $$(ls _build/test-notebooks/$(ONLY)_*.ipynb)
+
 chapter: $(READY) ## a new chapter from the template: make chapter NAME=14_slug TITLE="..." (seconds)
 	@$(RUN) -m pipeline.template "$(NAME)" "$(TITLE)"
 
@@ -80,4 +87,4 @@ repository: $(READY) ## after a fork: make repository URL=https://github.com/you
 clean: ## remove everything that was built (.venv stays)
 	$(PYTHON) $(ALONE) rm -rf _build .snakemake/*/
 
-.PHONY: help env install book chapter test refresh real bench faults audit serve lint repository clean
+.PHONY: help env install book try chapter test refresh real bench faults audit serve lint repository clean

@@ -171,10 +171,10 @@ def _failure(chapter, executed, outcome):
     message = [f"\n{chapter.source} failed."]
     if executed.is_file():
         cells = [c for c in nbformat.read(executed, 4).cells if "papermill" not in str(c.metadata.get("tags"))]
-        for number, cell in enumerate(cells):
+        for cell in cells:
             for output in cell.get("outputs", []):
                 if output.output_type == "error":
-                    message += [f"Cell {number}:", cell.source, "", f"{output.ename}: {output.evalue}"]
+                    message += [f"Cell [{cell.execution_count}]:", cell.source, "", f"{output.ename}: {output.evalue}"]
                     message += ["", f"The whole notebook, with the traceback: {executed}"]
                     return "\n".join(message)
     if outcome.returncode in (137, 138, -9):

@@ -146,7 +146,7 @@ def headline(name, template):
             run = path.with_suffix(".run.json")
             size = f", {json.loads(run.read_text())['seconds'] / 60:.0f}-minute run" if run.is_file() else ""
             return f"{text} ({pages.SOURCES[content['source']]}{size})"
-    raise ValueError(f"{name}: no file of {pages.RESULTS} holds all of {', '.join(wanted)}; choose others in ENTRIES")
+    raise SystemExit(f"{name}: no file of {pages.RESULTS} holds all of {', '.join(wanted)}; choose others in ENTRIES")
 
 
 def table():

@@ -1,6 +1,7 @@
 """Bring executed notebooks and recorded results from ``_build`` back into the checkout.
 
 python -m pipeline.refresh                                           the chapters, with their defaults
+python -m pipeline.refresh --only 14                                 one of them
 python -m pipeline.refresh --real source=mitdb profile=full only=07  pages of book/real; of book/full if simulated
 """
 
@@ -18,9 +19,9 @@ REAL = chapters.ROOT / "book" / "real"
 FULL = chapters.ROOT / "book" / "full"
 
 
-def refresh():
-    """Copy every default run over the committed notebook and its results."""
-    for chapter in chapters.find():
+def refresh(only=""):
+    """Copy default runs, of all chapters or of those that `only` chooses, over committed notebooks and results."""
+    for chapter in chapters.select(only):
         run = chapters.BUILD / "runs" / "default"
         with whole(chapter.notebook) as part:
             shutil.copy(run / f"{chapter.name}.ipynb", part)
@@ -84,4 +85,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--real"]:
         refresh_real(dict(word.split("=", 1) for word in sys.argv[2:]))
     else:
-        refresh()
+        refresh(*(sys.argv[2:3] if sys.argv[1:2] == ["--only"] else []))

@@ -41,10 +41,10 @@ def main(name="", title=""):
     target = write(name, title)
     print(f"""notebooks/{target.name} is there and runs as it stands. What is left to do:
   1. Write the chapter in it; what takes more than 25 lines goes into cardio_utils.
-  2. snakemake --cores 2 --config only={name}   executes it alone, into _build/runs
-  3. book/_toc.yml: add "- file: notebooks/{name}" to its part.
-  4. pipeline/readme.py: add its entry; make refresh makes the table of README.md from that.
-  5. make book && make refresh && make test""")
+  2. book/_toc.yml: add "- file: notebooks/{name}" to its part.
+  3. pipeline/readme.py: add its entry, from which the table of README.md is made.
+  4. make try ONLY={name.partition("_")[0]}   executes and tests it alone
+  5. make lint && make book && make refresh && make test""")
 
 
 if __name__ == "__main__":

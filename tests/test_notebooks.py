@@ -103,11 +103,13 @@ def test_the_source_names_no_path_and_no_network(chapter):
 def test_the_rhythm_of_a_chapter(chapter):
     code = [c.source for c in chapter.cells if c.cell_type == "code"]
     text = "\n".join(c.source for c in chapter.cells if c.cell_type == "markdown")
-    assert 15 <= len(code) <= 25
-    assert max(len(c.splitlines()) for c in code) <= 25
+    assert 15 <= len(code) <= 25, f"15 to 25 code cells, here are {len(code)}"
+    assert max(len(c.splitlines()) for c in code) <= 25, (
+        "25 lines a cell at most; what is longer belongs in cardio_utils"
+    )
     for needed in ("You will do:", "You will learn:", "You need:", "## Summary", "## Exercises", "## References"):
-        assert needed in text
-    assert sum(c.count("check(") for c in code) >= 5
+        assert needed in text, needed
+    assert sum(c.count("check(") for c in code) >= 5, "each sentence that is drawn from a number stands in check"
 
 
 @chapter
@@ -115,15 +117,15 @@ def test_exercises_have_a_start_and_a_solution_that_runs(chapter):
     (cell,) = (c for c in chapter.cells if c.cell_type == "markdown" and "## Exercises" in c.source)
     text = cell.source.partition("## Exercises")[2]
     found, folded = exercises.solutions(chapter.cells), text.count("<details>")
-    assert 3 <= folded <= 5
+    assert 3 <= folded <= 5, "three to five exercises, each with a folded solution"
     assert folded - 1 <= len(found) <= folded, "one may be a matter of thought, the others are computed"
     starts = len(re.findall("```python", re.sub("<details>.*?</details>", "", text, flags=re.DOTALL)))
     assert starts == len(found), "each exercise that is computed begins with a line or two"
     for code in found:
         ast.parse(code)
-        assert len(code.splitlines()) <= 20
+        assert len(code.splitlines()) <= 20, f"a solution of at most 20 lines:\n{code}"
         assert "record(" not in code, f"what a reader tries is no result:\n{code}"
-    assert sum(code.count("check(") for code in found) >= 2
+    assert sum(code.count("check(") for code in found) >= 2, "solutions claim what they claim in check"
 
 
 @chapter
@@ -136,8 +138,8 @@ def test_the_badge_opens_this_notebook(chapter):
 
 def test_every_notebook_is_in_the_table_of_contents():
     toc = render.toc_files(yaml.safe_load((chapters.ROOT / "book" / "_toc.yml").read_text()))
-    assert {f"notebooks/{c.name}" for c in CHAPTERS} <= set(toc)
-    assert {f"book/{p.parent.name}/{p.stem}" for p in REAL} <= set(toc)
+    assert {f"notebooks/{c.name}" for c in CHAPTERS} <= set(toc), "add it to book/_toc.yml"
+    assert {f"book/{p.parent.name}/{p.stem}" for p in REAL} <= set(toc), "add it to book/_toc.yml"
     assert len(toc) == len(set(toc))
 
 
