@@ -174,13 +174,15 @@ Made by `snakemake --cores 2 --config sweep={name}`.
 def of_seeds():
     """The numbers of README.md under each seed: a line a chapter and number, with the value and interval of each run.
 
-    Chapters without runs in ``_build/sweeps`` are left out.
+    Chapters of which a run is missing in ``_build/sweeps`` are left out.
     """
     lines = []
     for name in meant("seeds"):
-        runs = {f"seed {r['seed']}": r for r in rows(name).to_dict("records") if folder(name, r).is_dir()}
-        found = {seed: {m["name"]: m for m in _recorded(name, row)} for seed, row in runs.items()}
-        for metric in readme.metrics(readme.ENTRIES[chapter(name).name].number) if found else []:
+        table = rows(name).to_dict("records")
+        if not all((folder(name, row) / f"{chapter(name).name}.ipynb").is_file() for row in table):
+            continue
+        found = {f"seed {row['seed']}": {m["name"]: m for m in _recorded(name, row)} for row in table}
+        for metric in readme.metrics(readme.ENTRIES[chapter(name).name].number):
             lines.append({"chapter": chapter(name), "metric": metric} | {s: each[metric] for s, each in found.items()})
     return pd.DataFrame(lines)
 

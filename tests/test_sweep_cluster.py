@@ -127,6 +127,8 @@ def test_the_page_of_seeds_counts_the_values_outside_the_intervals_of_other_seed
         fields = {"value": value, "ci": [value - 0.1, value + 0.1], "unit": "", "better": "higher"}
         metrics = [{"name": metric} | fields for metric in shown]
         (run / f"{name}.simulated.fast.json").write_text(json.dumps({"metrics": metrics}))
+        (run / f"{name}.ipynb").touch()
+    sweep.folder("07_five_classes.seeds", {"seed": 0}).mkdir(parents=True)  # interrupted
     sweep.main("seeds")
     page = (tmp_path / "book" / "sweeps" / "seeds.md").read_text()
     assert f"here {4 * len(shown)} times of {6 * len(shown)}." in page
