@@ -6,9 +6,10 @@ sweep=NAME` runs the rows, on a cluster with the executor that snakemake is give
 
 python -m pipeline.sweep NAME
 
-A second argument, prefixes of metrics such as test/network/mae,validation/network/mae, keeps these for the book: the
-page ``book/sweeps/NAME.md`` and the figure ``book/_static/sweep_NAME.png``. `python -m pipeline.sweep seeds` makes one
-page of the seeds of all chapters that have been run, with the numbers that README.md shows.
+A second argument, prefixes of metrics such as test/network/mae,validation/network/mae, keeps those of them that every
+run recorded for the book: the page ``book/sweeps/NAME.md`` and the figure ``book/_static/sweep_NAME.png``.
+`python -m pipeline.sweep seeds` makes one page of the seeds of all chapters that have been run, with the numbers that
+README.md shows.
 """
 
 import json
@@ -229,7 +230,8 @@ def main(name, prefixes=""):
     table.to_csv(BUILD / f"{name}.csv", index=False)
     figure(table[table.better != ""], parameters).savefig(BUILD / f"{name}.png", dpi=120)
     if prefixes:
-        page(name, table[table.name.str.startswith(tuple(prefixes.split(",")))], parameters)
+        in_all = table.groupby("name").name.transform("size") == len(rows(name))
+        page(name, table[in_all & table.name.str.startswith(tuple(prefixes.split(",")))], parameters)
     print(f"{BUILD / name}.csv and .png: {len(rows(name))} runs")
 
 
