@@ -6,10 +6,10 @@ sweep=NAME` runs the rows, on a cluster with the executor that snakemake is give
 
 python -m pipeline.sweep NAME
 
-A second argument, prefixes of metrics such as test/network/mae,validation/network/mae, keeps those of them that every
-run recorded for the book: the page ``book/sweeps/NAME.md`` and the figure ``book/_static/sweep_NAME.png``.
-`python -m pipeline.sweep seeds` makes one page of the seeds of all chapters that have been run, with the numbers that
-README.md shows.
+A second argument, names of metrics or what they begin with, such as test/network/mae,validation/network/mae, keeps for
+the book what every run recorded of them: the page ``book/sweeps/NAME.md`` and the figure
+``book/_static/sweep_NAME.png``. `python -m pipeline.sweep seeds` makes one page of the seeds of all chapters that have
+been run, with the numbers that README.md shows.
 """
 
 import json
@@ -102,7 +102,7 @@ def _recorded(name, row):
 
 
 def figure(table, parameters):
-    """Every metric against the first parameter: mean over the rest, and each run."""
+    """Every metric against the first parameter: each run, and if it is a number the mean over the rest."""
     import matplotlib.pyplot as plt
 
     from cardio_utils.plots import style
@@ -117,8 +117,9 @@ def figure(table, parameters):
         runs = table[table.name == name]
         place = pd.Categorical(runs[first], ordered=True).codes
         ax.plot(place, runs.value, "o", markersize=3, alpha=0.5)
-        ax.plot(sorted(set(place)), runs.groupby(first).value.mean(), color=style.PALETTE["vermilion"])
         values = sorted(set(runs[first]))
+        if not isinstance(values[0], str):  # nothing lies between two words
+            ax.plot(sorted(set(place)), runs.groupby(first).value.mean(), color=style.PALETTE["vermilion"])
         words = [_text(v) for v in values]
         ax.set_xticks(sorted(set(place)), words, rotation=90 if max(map(len, words)) > 5 else 0)
         ax.set_title(name, fontsize=7)
@@ -128,6 +129,10 @@ def figure(table, parameters):
     for ax in axes.flat[len(names) :]:
         ax.set_axis_off()
     return figure
+
+
+def _several(mean, least, most):
+    return f"{mean:.4g}" if least == most else f"{mean:.4g} ({least:.4g} to {most:.4g})"
 
 
 def _text(value):
@@ -141,7 +146,7 @@ def summary(table, first):
     lines = [f"| {first} | {' | '.join(names)} |", f"|{'---|' * (len(names) + 1)}"]
     for value in table[first].unique():
         found = [runs.loc[(value, name)] if (value, name) in runs.index else None for name in names]
-        cells = ["" if each is None else "{:.4g} ({:.4g} to {:.4g})".format(*each) for each in found]
+        cells = ["" if each is None else _several(*each) for each in found]
         lines.append(f"| {_text(value)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -157,13 +162,12 @@ def page(name, table, parameters):
     text = f"""# {swept.title}: {first.replace("_", " ")}
 
 Recorded by {len(table) // table.name.nunique()} runs of [chapter {name[:2]}](../../notebooks/{swept.name}.ipynb)
-in its fast profile on simulated data, one for each row of `sweeps/{table_of(name).name}`: for each value of {first} the
-mean of its runs, and in brackets the smallest and the largest
-value{"".join(f", over {other}" for other in others)}.
+in its fast profile on simulated data, one for each row of `sweeps/{table_of(name).name}`. Where a value of {first} has
+several runs, their mean, and in brackets the smallest and the largest value{"".join(f", over {o}" for o in others)}.
 
 {summary(table, first)}
 
-![{names} against {first}: a dot a run, a line through the means](../_static/{picture.name})
+![{names} against {first}: a dot a run](../_static/{picture.name})
 
 Made by `snakemake --cores 2 --config sweep={name}`.
 """
@@ -230,8 +234,10 @@ def main(name, prefixes=""):
     table.to_csv(BUILD / f"{name}.csv", index=False)
     figure(table[table.better != ""], parameters).savefig(BUILD / f"{name}.png", dpi=120)
     if prefixes:
-        in_all = table.groupby("name").name.transform("size") == len(rows(name))
-        page(name, table[in_all & table.name.str.startswith(tuple(prefixes.split(",")))], parameters)
+        table = table[table.groupby("name").name.transform("size") == len(rows(name))]
+        known, words = set(table.name), prefixes.split(",")
+        kept = {n for n in known for word in words if (n == word if word in known else n.startswith(word))}
+        page(name, table[table.name.isin(kept)], parameters)
     print(f"{BUILD / name}.csv and .png: {len(rows(name))} runs")
 
 

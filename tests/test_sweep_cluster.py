@@ -113,7 +113,7 @@ def test_a_metric_named_after_the_swept_text_is_one_metric(monkeypatch, tmp_path
         (sweep.folder(NAME, row) / f"{NAME}.simulated.fast.json").write_text(f'{{"metrics": [{metric}]}}')
     table = sweep.collect(NAME)
     assert table.name.tolist() == ["test/r", "test/r"]
-    assert "| I+II+V3 | 1 (1 to 1) |" in sweep.summary(table, "leads").splitlines()
+    assert "| I+II+V3 | 1 |" in sweep.summary(table, "leads").splitlines()
 
 
 def test_the_page_of_seeds_counts_the_values_outside_the_intervals_of_other_seeds(monkeypatch, tmp_path):
