@@ -60,6 +60,7 @@ bench: $(READY) ## speed and memory as ratios against named peers, into book/ben
 	@$(RUN) -m pipeline.benchmarks
 
 try: $(READY) ## one chapter from its source to its tests: make try ONLY=14 (3 min)
+	@test -n "$(ONLY)" || { echo "Which chapter? make try ONLY=14"; exit 2; }
 	@$(SNAKEMAKE) --config only=$(ONLY)
 	@$(RUN) -m pipeline.refresh --only $(ONLY)
 	@$(RUN) -m pytest -q tests/test_notebooks.py -k "$(ONLY)_ or table_of_contents or bibliography"

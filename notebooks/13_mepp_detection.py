@@ -490,7 +490,8 @@ if not fast and source == "simulated":
 #   everybody sees.
 # - A network that is shown long stretches, the filters' outputs and the noise beats the matched filter where it matters: small
 #   events and artefacts, with a threshold that stays silent in a blocked end-plate. A filter learnt from labels comes close in F1
-#   with more false alarms; held to the same silence, it finds less.
+#   with more false alarms; held to the same silence, it finds less. That is so in the full profile; having learnt from little, in the
+#   fast one, the network is so [under some seeds only](../book/sweeps/13_mepp_detection.md).
 # - Autoencoders call unusual what is large. They know no difference between a pop and an event.
 # - All numbers above are of simulated recordings unless they say otherwise: shapes, noise and artefacts are a model's.
 #
